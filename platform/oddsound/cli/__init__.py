@@ -1,0 +1,1 @@
+"""The `oddsound` command: one module a stage, thin; heavy imports only inside the commands."""

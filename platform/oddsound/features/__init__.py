@@ -1,0 +1,1 @@
+"""From waveform to log-mel: front end, median filter, augmentation, the on-disk cache."""

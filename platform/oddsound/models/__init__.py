@@ -1,0 +1,1 @@
+"""The networks: autoencoder, convolutional backbone, pooling, projections, the joint model."""

@@ -1,0 +1,1 @@
+"""Anomaly scores, AUC, pAUC, omega, decision thresholds, score files."""

@@ -1,0 +1,87 @@
+"""`ScoreTable`: all that ensembles, thresholds and metrics need to know of one trial."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oddsound.errors import ScoreError
+
+UNKNOWN, NORMAL, ANOMALY = -1, 0, 1
+_COLUMNS = ("file", "section", "domain", "split", "label", "score", "probabilities")
+
+
+@dataclass(frozen=True, eq=False)
+class ScoreTable:
+    """One row a clip, test clips and training clips alike; every array's first axis is the clip.
+
+    file, section, domain, split: (n,) strings; label: (n,) int8, `NORMAL`, `ANOMALY` or `UNKNOWN`;
+    score: (n,) float64, larger is more anomalous; probabilities: (n, segments, classes) float64
+    softmax, its last axis in the order of `classes` (the sections the network tells apart).
+
+    Raises ScoreError where columns differ in length, a number isn't finite or a file stands twice.
+    """
+
+    machine: str
+    classes: tuple[str, ...]
+    file: NDArray[np.str_]
+    section: NDArray[np.str_]
+    domain: NDArray[np.str_]
+    split: NDArray[np.str_]
+    label: NDArray[np.int8]
+    score: NDArray[np.float64]
+    probabilities: NDArray[np.float64]
+
+    def __post_init__(self) -> None:
+        lengths = {name: len(getattr(self, name)) for name in _COLUMNS}
+        if len(set(lengths.values())) > 1:
+            raise ScoreError(f"{self.machine}: score table with columns of unequal length: {lengths}")
+        if self.probabilities.ndim != 3 or self.probabilities.shape[2] != len(self.classes):
+            raise ScoreError(
+                f"{self.machine}: probabilities of shape {self.probabilities.shape} "
+                f"for {len(self.classes)} classes; expected (clips, segments, classes)"
+            )
+        for name in ("score", "probabilities"):
+            finite = np.isfinite(getattr(self, name)).reshape(len(self), -1).all(axis=1)
+            if not finite.all():
+                raise ScoreError(f"{self.machine}: {name} of {self.file[~finite][0]} is not finite")
+        if len(np.unique(np.char.add(np.char.add(self.split, "/"), self.file))) < len(self):
+            raise ScoreError(f"{self.machine}: a file stands twice in one score table")
+
+    def __len__(self) -> int:
+        return len(self.file)
+
+    def where(self, rows: NDArray[np.bool_]) -> ScoreTable:
+        """The table of the chosen rows alone; `rows`: (n,) bool."""
+        return replace(self, **{name: getattr(self, name)[rows] for name in _COLUMNS})
+
+    def test(self) -> ScoreTable:
+        return self.where(self.split == "test")
+
+    def train(self) -> ScoreTable:
+        return self.where(self.split == "train")
+
+    def labelled(self) -> ScoreTable:
+        """The test clips whose label is known."""
+        return self.where((self.split == "test") & (self.label != UNKNOWN))
+
+    def save(self, path: Path) -> None:
+        """Write an npz without pickles at `path`, whole or not at all."""
+        temporary = path.with_name(path.name + ".partial")
+        with open(temporary, "wb") as stream:
+            np.savez_compressed(stream, **{f.name: np.asarray(getattr(self, f.name)) for f in fields(self)})
+        temporary.replace(path)
+
+    @classmethod
+    def load(cls, path: Path) -> ScoreTable:
+        """Read what `save` wrote. Raises ScoreError where that isn't what is there."""
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                columns = {name: stored[name] for name in _COLUMNS}
+                return cls(str(stored["machine"]), tuple(str(c) for c in stored["classes"]), **columns)
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+            raise ScoreError(f"{path}: not a score table ({error}); remove it and run again") from error

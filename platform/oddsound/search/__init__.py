@@ -1,0 +1,1 @@
+"""Search space -> Optuna -> Ray Tune. The only room that imports ray."""

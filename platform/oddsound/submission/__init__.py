@@ -1,0 +1,1 @@
+"""The challenge package: CSVs, meta.yaml, zip; and the check of one."""

@@ -1,0 +1,1 @@
+"""What is written to MLflow and how it is read back. The only room that imports mlflow."""
