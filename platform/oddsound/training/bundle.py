@@ -1,0 +1,136 @@
+"""The trial bundle: what a trial leaves on storage before anyone hears of it.
+
+    <trials>/<machine>/<identity>/
+        config.json          the TrialConfig, written first
+        checkpoint.pt        while it trains; removed at the end
+        weights.safetensors  the joint model after the last epoch
+        scores.npz           ScoreTable: test clips and training clips
+        history.json         one object an epoch
+        result.json          last: a bundle that has it is whole
+        failure.json         why the trial last failed, where it did; removed when it is tried again
+
+Each file is written to a temporary name and renamed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from oddsound.config import TrialConfig
+from oddsound.errors import BundleError
+from oddsound.scoring.table import ScoreTable
+
+
+@dataclass(frozen=True)
+class TrialResult:
+    """result.json. `metrics` holds `omega`, `auc/section_00/source`, `pauc/...` as fractions."""
+
+    trial: str
+    machine: str
+    number: int
+    """The trial's place in its study, from 0."""
+    metrics: dict[str, float]
+    n_parameters: int
+    """Of what scores a clip: the autoencoder branch is dropped (§3.2)."""
+    data_digest: str
+    weights_sha256: str
+    seconds: float
+    finished: str
+    """UTC, ISO 8601."""
+    versions: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def omega(self) -> float:
+        return self.metrics["omega"]
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """One trial's folder."""
+
+    path: Path
+
+    @property
+    def is_whole(self) -> bool:
+        return (self.path / "result.json").is_file()
+
+    @property
+    def weights(self) -> Path:
+        return self.path / "weights.safetensors"
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.path / "checkpoint.pt"
+
+    @property
+    def scores_path(self) -> Path:
+        return self.path / "scores.npz"
+
+    def config(self) -> TrialConfig:
+        try:
+            return TrialConfig.model_validate(self._read("config.json"))
+        except ValueError as error:
+            raise BundleError(f"{self.path}/config.json: not a trial's configuration ({error})") from error
+
+    def result(self) -> TrialResult:
+        try:
+            return TrialResult(**self._read("result.json"))
+        except TypeError as error:
+            raise BundleError(f"{self.path}/result.json: not a trial's result ({error})") from error
+
+    def history(self) -> list[dict[str, float]]:
+        """One mapping an epoch: `epoch` from 1, losses, learning rate, seconds, `omega` where evaluated."""
+        return list(self._read("history.json"))
+
+    def failure(self) -> str:
+        """Why the trial last failed, in one line; "" where it hasn't."""
+        present = (self.path / "failure.json").is_file()
+        return str(self._read("failure.json")["reason"]) if present else ""
+
+    def scores(self) -> ScoreTable:
+        return ScoreTable.load(self.scores_path)
+
+    def write(self, name: str, document: Any) -> None:
+        """Write `document` as JSON, whole or not at all; NaN and inf are refused."""
+        text = json.dumps(document, indent=1, sort_keys=True, allow_nan=False)
+        write_atomically(self.path / name, text.encode())
+
+    def write_result(self, result: TrialResult) -> None:
+        self.write("result.json", asdict(result))
+
+    def _read(self, name: str) -> Any:
+        try:
+            return json.loads((self.path / name).read_text())
+        except (OSError, ValueError) as error:
+            raise BundleError(f"{self.path / name}: can't be read ({error}); remove the folder") from error
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """`content` at `path`, whole or not at all, even when the machine dies."""
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    try:
+        with temporary.open("wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def bundles(trials: Path, machine: str) -> Iterator[Bundle]:
+    """Every bundle of `machine` below the folder `trials`, whole or not, in the order of the names."""
+    folder = trials / machine
+    for config in sorted(folder.glob("*/config.json")) if folder.is_dir() else ():
+        yield Bundle(config.parent)
+
+
+def finished(trials: Path, machine: str) -> list[Bundle]:
+    """The whole bundles of `machine` in the order of their numbers."""
+    whole = [bundle for bundle in bundles(trials, machine) if bundle.is_whole]
+    return sorted(whole, key=lambda bundle: (bundle.result().number, bundle.path.name))
