@@ -1,0 +1,207 @@
+"""What recordings a data folder holds: machine types, their clips, their digest.
+
+A machine folder is one that directly holds train/, test/, source_test/ or target_test/. It lies at
+ROOT/<machine> or one level deeper (ROOT/dev_data/<machine>, ROOT/eval_data/<machine>); the same
+machine type in both is one.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from oddsound.errors import DataError, FileNameError, RecordingError
+from oddsound.recordings.clip import Clip, Domain, Label, Split
+from oddsound.recordings.names import FOLDERS, parse_clip, shown
+from oddsound.recordings.reader import SAMPLE_RATE, check_clip
+
+BadFile = tuple[Path, str]
+"""A path and why it can't be used, in one line that names it."""
+
+_N_THREADS = 4
+_N_NAMED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class CountRow:
+    """How many clips share a machine type, section, domain, split and label."""
+
+    machine: str
+    section: str
+    domain: Domain
+    split: Split
+    label: Label | None
+    n_clips: int
+
+
+@dataclass(frozen=True)
+class DataIndex:
+    """The clips of a data folder, sorted by machine type, folder and name."""
+
+    root: Path
+    clips: tuple[Clip, ...]
+
+    @property
+    def machines(self) -> tuple[str, ...]:
+        return tuple(sorted({clip.machine for clip in self.clips}))
+
+    def of(self, machine: str) -> tuple[Clip, ...]:
+        """The clips of one machine type. Raises DataError where there is no such machine type."""
+        clips = tuple(clip for clip in self.clips if clip.machine == machine)
+        if not clips:
+            raise _unknown(machine, self.machines, self.root)
+        return clips
+
+    def digest(self, machine: str) -> str:
+        """SHA-256 over the (folder/name, SHA-256 of the content) of the machine type's clips.
+
+        Changes with any byte or name, not with where the folder lies. Reads every file; raises
+        DataError where one can't be read.
+        """
+        clips = self.of(machine)
+        with ThreadPoolExecutor(_N_THREADS) as pool:
+            contents = pool.map(_content_digest, (clip.path for clip in clips))
+            lines = sorted(f"{_key(clip)} {content}\n" for clip, content in zip(clips, contents, strict=True))
+        return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+    def counts(self) -> tuple[CountRow, ...]:
+        """One row a machine type, section, domain, split and label that has clips, sorted."""
+        groups = Counter((c.machine, c.section, c.domain, c.split, c.label) for c in self.clips)
+        rows = (CountRow(*group, n_clips) for group, n_clips in groups.items())
+        return tuple(sorted(rows, key=lambda r: (r.machine, r.section, r.domain, r.split, r.label or "~")))
+
+
+def index_folder(root: Path, machines: Collection[str] | None = None) -> DataIndex:
+    """The recordings below `root`, of these machine types or of all; opens none of them.
+
+    Raises DataError where there is no such folder, no machine folder in it, an asked machine type
+    missing, or any .wav that is no recording of a known layout or is there twice.
+    """
+    clips, bad = _scan(root, machines)
+    if bad:
+        named = " | ".join(reason for _, reason in bad[:_N_NAMED])
+        more = f" | and {len(bad) - _N_NAMED} more" if len(bad) > _N_NAMED else ""
+        check = f"`oddsound data check {shown(root)}` lists them all"
+        raise DataError(f"{shown(root)}: {len(bad)} bad: {named}{more}; {check}")
+    return DataIndex(root, clips)
+
+
+def check_folder(root: Path, sample_rate: int = SAMPLE_RATE) -> tuple[DataIndex, list[BadFile]]:
+    """Open every recording below `root`: the index of the good ones, and all bad ones with reasons.
+
+    Raises DataError only where there is no such folder or no machine folder in it.
+    """
+
+    def reason(clip: Clip) -> str | None:
+        try:
+            check_clip(clip.path, sample_rate)
+        except RecordingError as error:
+            return str(error)
+        return None
+
+    clips, bad = _scan(root, None)
+    with ThreadPoolExecutor(_N_THREADS) as pool:
+        reasons = list(pool.map(reason, clips))
+    good = tuple(clip for clip, why in zip(clips, reasons, strict=True) if why is None)
+    bad += [(clip.path, why) for clip, why in zip(clips, reasons, strict=True) if why is not None]
+    return DataIndex(root, good), sorted(bad)
+
+
+def _scan(root: Path, machines: Collection[str] | None) -> tuple[tuple[Clip, ...], list[BadFile]]:
+    folders = _machine_folders(root)
+    known = tuple(sorted({folder.name for folder in folders}))
+    if machines is not None:
+        if not machines:
+            raise DataError(f"{shown(root)}: no machine type is asked for; name some of {_listed(known)}")
+        for machine in sorted(set(machines) - set(known)):
+            raise _unknown(machine, known, root)
+    clips: list[Clip] = []
+    bad: list[BadFile] = []
+    for machine in known if machines is None else sorted(set(machines)):
+        found, wrong = _machine_clips(machine, [folder for folder in folders if folder.name == machine])
+        clips += found
+        bad += wrong
+    return tuple(clips), sorted(bad)
+
+
+def _machine_folders(root: Path) -> list[Path]:
+    if not root.is_dir():
+        raise DataError(f"{shown(root)}: no such folder; give the folder that holds the machine types")
+    try:
+        if _holds_recordings(root):
+            raise DataError(
+                f"{shown(root)}: this is the folder of one machine type; give the one above it "
+                f"({shown(root.resolve().parent)})"
+            )
+        found: list[Path] = []
+        for child in _children(root, Path.is_dir):
+            inner = [child] if _holds_recordings(child) else _children(child, Path.is_dir)
+            found += filter(_holds_recordings, inner)
+    except OSError as error:
+        raise DataError(f"{shown(error.filename)}: can't be listed ({error.strerror}); check it") from error
+    if not found:
+        raise DataError(
+            f"{shown(root)}: no machine type in it; expected <machine>/train/ and <machine>/source_test/, "
+            "target_test/ or test/, here or one level deeper. To try without: `oddsound data synth DIR`"
+        )
+    return found
+
+
+def _holds_recordings(folder: Path) -> bool:
+    return any((folder / name).is_dir() for name in FOLDERS)
+
+
+def _children(folder: Path, wanted: Callable[[Path], bool]) -> list[Path]:
+    return sorted(p for p in folder.iterdir() if not p.name.startswith(".") and wanted(p))
+
+
+def _machine_clips(machine: str, folders: Iterable[Path]) -> tuple[list[Clip], list[BadFile]]:
+    clips: dict[str, Clip] = {}
+    bad: list[BadFile] = []
+    for place in (folder / name for folder in folders for name in FOLDERS if (folder / name).is_dir()):
+        try:
+            paths = _children(place, lambda path: path.suffix.lower() == ".wav")
+        except OSError as error:
+            bad.append((place, f"{shown(place)}: can't be listed ({error.strerror}); check its permissions"))
+            continue
+        for path in paths:
+            try:
+                clip = parse_clip(path, machine, place.name)
+            except FileNameError as error:
+                bad.append((path, str(error)))
+                continue
+            if (other := clips.setdefault(_key(clip), clip)) is not clip:
+                twice = f"{shown(path)}: the same name as {shown(other.path)}; remove one of them"
+                bad.append((path, twice))
+    if not clips and not bad:
+        bad = [(folder, f"{shown(folder)}: no .wav in it; remove the folder") for folder in folders]
+    return [clips[key] for key in sorted(clips)], bad
+
+
+def _key(clip: Clip) -> str:
+    """The clip's path below its machine folder, the same wherever that lies."""
+    return f"{clip.path.parent.name}/{clip.file}"
+
+
+def _content_digest(path: Path) -> str:
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise DataError(f"{shown(path)}: can't be read ({error.strerror}); check it") from error
+
+
+def _unknown(machine: str, known: Collection[str], root: Path) -> DataError:
+    lower = {name.lower(): name for name in known}
+    near = [lower[name] for name in difflib.get_close_matches(machine.lower(), lower, n=1)]
+    hint = f"did you mean {near[0]}? " if near else ""
+    return DataError(f"{shown(root)}: no machine type {machine!r}; {hint}It holds {_listed(known)}")
+
+
+def _listed(names: Collection[str]) -> str:
+    return ", ".join(shown(name) for name in names) or "none"

@@ -1,0 +1,164 @@
+"""The grammar of file names: known answers of every layout, contradictions, round trips, fuzz."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from oddsound.errors import FileNameError
+from oddsound.recordings.clip import Clip
+from oddsound.recordings.names import FOLDERS, ScoreName, parse_clip, parse_score_name
+
+KNOWN = [
+    ("train", "normal_id_00_00000012.wav", ("00", "source", "train", "normal", "")),
+    ("test", "normal_id_02_00000000.wav", ("02", "source", "test", "normal", "")),
+    ("test", "anomaly_id_06_00000265.wav", ("06", "source", "test", "anomaly", "")),
+    ("test", "id_05_00000123.wav", ("05", "source", "test", None, "")),
+    ("train", "section_00_source_train_normal_0000.wav", ("00", "source", "train", "normal", "")),
+    (
+        "train",
+        "section_03_target_train_normal_0002_strength_1_ambient.wav",
+        ("03", "target", "train", "normal", "strength_1_ambient"),
+    ),
+    (
+        "source_test",
+        "section_01_source_test_anomaly_0099_volt-3_A B.5.wav",
+        ("01", "source", "test", "anomaly", "volt-3_A B.5"),
+    ),
+    ("target_test", "section_02_target_test_normal_0107.wav", ("02", "target", "test", "normal", "")),
+    ("source_test", "section_03_source_test_0000.wav", ("03", "source", "test", None, "")),
+    ("target_test", "section_05_target_test_0199.wav", ("05", "target", "test", None, "")),
+    ("target_test", "section_05_target_test_0199_0001.wav", ("05", "target", "test", None, "0001")),
+]
+
+CONTRADICTIONS = [
+    ("source_test", "section_00_target_test_normal_0000.wav", "target_test/"),
+    ("target_test", "section_00_source_test_0000.wav", "source_test/"),
+    ("train", "section_00_source_test_normal_0000.wav", "source_test/"),
+    ("source_test", "section_00_source_train_normal_0000.wav", "train/"),
+    ("train", "section_00_source_train_anomaly_0000.wav", "say normal"),
+    ("train", "section_00_source_train_0000.wav", "say normal"),
+    ("test", "section_00_source_test_normal_0000.wav", "source_test/"),
+    ("train", "anomaly_id_00_00000000.wav", "test/"),
+    ("train", "id_00_00000000.wav", "test/"),
+    ("source_test", "normal_id_00_00000000.wav", "train/ or test/"),
+    ("elsewhere", "normal_id_00_00000000.wav", "elsewhere"),
+]
+
+UNKNOWN = [
+    "",
+    ".wav",
+    "readme.txt",
+    "normal_id_00_00000000.flac",
+    "normal_id_00_00000000.WAV",
+    "normal_id_00_0000000.wav",
+    "normal_id_0_00000000.wav",
+    "odd_id_00_00000000.wav",
+    "section_00_source_test_normal_000.wav",
+    "section_00_both_test_normal_0000.wav",
+    "section_03_0000.wav",
+    "section_00_source_test_normal_0000_.wav",
+    "section_00_source_test_normal_0000_a,b.wav",
+    "section_00_source_test_normal_0000_a\nb.wav",
+    "section_00_source_test_normal_0000.wav\n",
+    "section_٠٠_source_test_normal_0000.wav",
+    "../section_00_source_test_normal_0000.wav",
+    "section_00_source_test_normal_0000_\udcff.wav",
+    "section_00_source_test_normal_" + "0" * 5000 + ".wav",
+]
+
+
+@pytest.mark.parametrize(("folder", "file", "expected"), KNOWN)
+def test_a_name_of_each_layout_says_what_it_should(
+    folder: str, file: str, expected: tuple[object, ...]
+) -> None:
+    path = Path("/data/fan") / folder / file
+    clip = parse_clip(path, "fan", folder)
+    assert clip == Clip(path, "fan", *expected)  # type: ignore[arg-type]
+    assert clip.file == file
+
+
+@pytest.mark.parametrize(("folder", "file", "says"), CONTRADICTIONS)
+def test_a_name_that_contradicts_its_folder_is_refused(folder: str, file: str, says: str) -> None:
+    with pytest.raises(FileNameError) as caught:
+        parse_clip(Path("fan") / folder / file, "fan", folder)
+    assert file in str(caught.value)
+    assert says in str(caught.value)
+
+
+@pytest.mark.parametrize("file", UNKNOWN)
+@pytest.mark.parametrize("folder", ["train", "source_test"])
+def test_a_name_of_no_layout_is_refused_in_one_line(folder: str, file: str) -> None:
+    with pytest.raises(FileNameError) as caught:
+        parse_clip(Path(f"{folder}/{file}"), "fan", folder) if "/" not in file else parse_score_name(file)
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("file", "expected"),
+    [
+        ("section_00_source_test_anomaly_0012.wav", ScoreName("00", "source", "anomaly", 12,
+                                                              "section_00_source_test_anomaly")),
+        ("section_03_target_test_0199.wav", ScoreName("03", "target", None, 199, "section_03_target_test")),
+        ("section_00_target_test_normal_0001_w_1.wav",
+         ScoreName("00", "target", "normal", 1, "section_00_target_test_normal", "w_1")),
+        ("anomaly_id_06_00000265.wav", ScoreName("06", "source", "anomaly", 265, "anomaly_id_06")),
+        ("id_05_00000123.wav", ScoreName("05", "source", None, 123, "id_05")),
+    ],
+)  # fmt: skip
+def test_a_name_in_a_score_file(file: str, expected: ScoreName) -> None:
+    assert parse_score_name(file) == expected
+
+
+@pytest.mark.parametrize("file", [*UNKNOWN, "section_00_source_train_normal_0000.wav"])
+def test_a_score_file_may_not_hold_other_names(file: str) -> None:
+    with pytest.raises(FileNameError):
+        parse_score_name(file)
+
+
+_ATTRIBUTES = st.text(
+    st.characters(exclude_characters=',"/\\', exclude_categories=["C", "Zl", "Zp", "Zs"]), max_size=20
+)
+
+
+@given(
+    section=st.integers(0, 99),
+    domain=st.sampled_from(["source", "target"]),
+    label=st.sampled_from(["normal", "anomaly", None]),
+    number=st.integers(0, 9999),
+    attributes=_ATTRIBUTES,
+)
+def test_names_of_2021_go_round(
+    section: int, domain: str, label: str | None, number: int, attributes: str
+) -> None:
+    prefix = f"section_{section:02d}_{domain}_test" + (f"_{label}" if label else "")
+    file = f"{prefix}_{number:04d}" + (f"_{attributes}" if attributes else "") + ".wav"
+    assert parse_score_name(file) == ScoreName(
+        f"{section:02d}",
+        domain,  # type: ignore[arg-type]
+        label,  # type: ignore[arg-type]
+        number,
+        prefix,
+        attributes,
+    )
+    clip = parse_clip(Path(file), "fan", f"{domain}_test")
+    assert (clip.section, clip.domain, clip.label, clip.attributes) == (
+        f"{section:02d}", domain, label, attributes,
+    )  # fmt: skip
+
+
+_PIECES = "section id _ 00 0000 00000000 source target train test normal anomaly .wav x 
+ ٣".split(" ")
+_ALMOST = st.lists(st.sampled_from(_PIECES), max_size=16).map("".join)
+
+
+@given(file=st.text(max_size=60) | _ALMOST, folder=st.sampled_from(FOLDERS) | st.text(max_size=8))
+def test_any_text_parses_or_raises_our_own_error(file: str, folder: str) -> None:
+    for parse in (parse_score_name, lambda f: parse_clip(Path(f), "fan", folder)):
+        try:
+            parse(file)
+        except FileNameError as error:
+            assert str(error).isprintable()
