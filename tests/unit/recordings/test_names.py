@@ -150,8 +150,7 @@ def test_names_of_2021_go_round(
     )  # fmt: skip
 
 
-_PIECES = "section id _ 00 0000 00000000 source target train test normal anomaly .wav x 
- ٣".split(" ")
+_PIECES = [*"section id _ 00 0000 00000000 source target train test normal anomaly .wav ٣".split(), "\n"]
 _ALMOST = st.lists(st.sampled_from(_PIECES), max_size=16).map("".join)
 
 
