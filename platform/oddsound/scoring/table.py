@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -46,7 +47,8 @@ class ScoreTable:
                 f"for {len(self.classes)} classes; expected (clips, segments, classes)"
             )
         for name in ("score", "probabilities"):
-            finite = np.isfinite(getattr(self, name)).reshape(len(self), -1).all(axis=1)
+            numbers = getattr(self, name)
+            finite = np.isfinite(numbers).all(axis=tuple(range(1, numbers.ndim)))
             if not finite.all():
                 raise ScoreError(f"{self.machine}: {name} of {self.file[~finite][0]} is not finite")
         if len(np.unique(np.char.add(np.char.add(self.split, "/"), self.file))) < len(self):
@@ -72,8 +74,9 @@ class ScoreTable:
     def save(self, path: Path) -> None:
         """Write an npz without pickles at `path`, whole or not at all."""
         temporary = path.with_name(path.name + ".partial")
-        with open(temporary, "wb") as stream:
-            np.savez_compressed(stream, **{f.name: np.asarray(getattr(self, f.name)) for f in fields(self)})
+        columns: dict[str, Any] = {f.name: np.asarray(getattr(self, f.name)) for f in fields(self)}
+        with temporary.open("wb") as stream:
+            np.savez_compressed(stream, **columns)
         temporary.replace(path)
 
     @classmethod

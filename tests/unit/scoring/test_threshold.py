@@ -1,0 +1,69 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.unit.scoring.tables import score_table
+
+from oddsound.errors import ScoreError
+from oddsound.scoring.threshold import fit_gamma, gamma_threshold, section_thresholds
+
+
+@pytest.mark.parametrize("shape", [1, 3, 9])
+@pytest.mark.parametrize("offset", [0.0, -40.0])
+def test_a_tenth_of_gamma_scores_lies_above(shape: float, offset: float) -> None:
+    scores = np.random.default_rng(0).gamma(shape, size=4000) + offset
+    assert (scores > gamma_threshold(scores)).mean() == pytest.approx(0.1, abs=0.02)
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=30), st.floats(0.01, 0.99))
+def test_finite_whatever_the_scores(scores: list[float], quantile: float) -> None:
+    threshold = gamma_threshold(scores, quantile)
+    assert np.isfinite(threshold)
+    assert threshold >= min(scores) - np.ptp(scores)
+
+
+@pytest.mark.parametrize("scores", [[-3.5], [2.0] * 100, [1e-300] * 2, [0.0, 5e-324], [1e16, 1e16 + 2]])
+def test_few_or_constant_scores(scores: list[float]) -> None:
+    assert np.isfinite(gamma_threshold(scores))
+    if len(set(scores)) == 1:
+        assert gamma_threshold(scores) == scores[0]
+
+
+def test_it_moves_and_scales_with_the_scores() -> None:
+    scores = np.random.default_rng(1).normal(size=200)
+    assert gamma_threshold(scores * 3 - 50) == pytest.approx(gamma_threshold(scores) * 3 - 50)
+
+
+def test_agrees_with_scipy_at_the_same_location() -> None:
+    from scipy.stats import gamma
+
+    scores = np.random.default_rng(2).normal(-8, 2, size=300)
+    fit = fit_gamma(scores)
+    assert fit.shift == pytest.approx(scores.std() - scores.min())
+    shape, loc, scale = gamma.fit(scores, floc=-fit.shift)
+    assert fit.quantile(0.9) == pytest.approx(gamma.ppf(0.9, shape, loc, scale), rel=1e-6)
+
+
+@pytest.mark.parametrize("scores", [[], [1.0, np.nan], [np.inf], [[1.0]], [-1.7e308, 1.7e308]])
+def test_no_threshold_from_nothing(scores: list[float]) -> None:
+    with pytest.raises(ScoreError):
+        fit_gamma(scores)
+
+
+def test_a_quantile_is_inside_the_unit_interval() -> None:
+    with pytest.raises(ScoreError, match="between 0 and 1"):
+        gamma_threshold([1.0, 2.0], 1.0)
+
+
+def test_each_section_has_its_own_threshold() -> None:
+    table = score_table()
+    thresholds = section_thresholds(table)
+    assert list(thresholds) == ["00", "01"]
+    rows = (table.split == "train") & (table.section == "01")
+    assert thresholds["01"] == gamma_threshold(table.score[rows])
+
+
+def test_a_section_without_training_clips_is_named() -> None:
+    table = score_table()
+    with pytest.raises(ScoreError, match="fan, section 01: test clips but no training clips"):
+        section_thresholds(table.where(~((table.split == "train") & (table.section == "01"))))
