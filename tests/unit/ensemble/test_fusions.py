@@ -1,0 +1,105 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.unit.scoring.tables import score_table
+
+from oddsound.ensemble.fusions import FUSIONS, fuse
+from oddsound.errors import ConfigError, ScoreError
+from oddsound.scoring.table import ScoreTable
+
+seeds = st.lists(st.integers(0, 50), min_size=1, max_size=4)
+
+
+def members(of: list[int], segments: int = 2) -> list[ScoreTable]:
+    return [score_table(seed=seed, n=3, segments=segments) for seed in of]
+
+
+@pytest.mark.parametrize("name", FUSIONS)
+def test_one_member_is_that_member(name: str) -> None:
+    (member,) = members([1])
+    np.testing.assert_array_equal(fuse(name, [member]).score, member.score)
+
+
+@pytest.mark.parametrize("name", FUSIONS)
+def test_a_member_twice_is_that_member(name: str) -> None:
+    (member,) = members([1])
+    np.testing.assert_allclose(fuse(name, [member, member]).score, member.score, atol=1e-9)
+
+
+@given(seeds)
+def test_mean_is_between_min_and_max(of: list[int]) -> None:
+    tables = members(of)
+    mean, most = fuse("mean", tables).score, fuse("max", tables).score
+    assert (mean <= most + 1e-12).all()
+    assert (mean >= np.min([table.score for table in tables], axis=0) - 1e-12).all()
+
+
+@given(seeds, st.randoms(use_true_random=False))
+def test_order_of_members_does_not_matter_but_for_best(of: list[int], random: object) -> None:
+    tables = members(of)
+    shuffled = list(tables)
+    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    for name in ("mean", "max", "mean_softmax"):
+        np.testing.assert_allclose(fuse(name, shuffled).score, fuse(name, tables).score, atol=1e-9)
+    assert fuse("best", tables) is tables[0]
+
+
+@given(seeds)
+def test_probabilities_sum_to_one(of: list[int]) -> None:
+    for name in FUSIONS:
+        fused = fuse(name, members(of))
+        np.testing.assert_allclose(fused.probabilities.sum(axis=2), 1, atol=1e-12)
+
+
+def test_mean_softmax_by_hand() -> None:
+    # One clip of section 00, one segment: p̄ = (0.75, 0.25), A = log(0.25 / 0.75).
+    first = score_table(n=3).where(np.arange(len(score_table(n=3))) == 0)
+    a = replace(first, probabilities=np.array([[[0.9, 0.1]]]))
+    b = replace(first, probabilities=np.array([[[0.6, 0.4]]]))
+    assert fuse("mean_softmax", [a, b]).score == pytest.approx(np.log(0.25 / 0.75))
+
+
+def test_segments_are_fused_one_by_one() -> None:
+    first = score_table(n=3, segments=2).where(np.arange(len(score_table(n=3))) == 0)
+    a = replace(first, probabilities=np.array([[[0.9, 0.1], [0.5, 0.5]]]))
+    b = replace(first, probabilities=np.array([[[0.7, 0.3], [0.3, 0.7]]]))
+    expected = np.mean([np.log(0.2 / 0.8), np.log(0.6 / 0.4)])
+    assert fuse("mean_softmax", [a, b]).score == pytest.approx(expected)
+
+
+def test_members_that_are_not_aligned_are_refused() -> None:
+    a, b = members([1, 2])
+    order = np.arange(len(b))[::-1]
+    for other, what in [
+        (score_table("pump", seed=2, n=3), "machine type \\(pump, fan\\)"),
+        (score_table(seed=2, n=3, sections=("00", "02")), "classes \\(00, 02; 00, 01\\)"),
+        (score_table(seed=2, n=4), "number of clips"),
+        (b.where(order), "the file of row 1"),  # type: ignore[arg-type]
+        (replace(b, label=np.where(b.label == 1, -1, b.label)), "the label of row 4"),
+    ]:
+        with pytest.raises(ScoreError, match=f"fan: member 2 and member 1 differ in .*{what}"):
+            fuse("mean", [a, other])
+
+
+def test_segments_of_unlike_number() -> None:
+    a, b = members([1])[0], members([2], segments=3)[0]
+    with pytest.raises(ScoreError, match=r"\[2, 3\] segments a clip"):
+        fuse("mean_softmax", [a, b])
+    assert fuse("mean", [a, b]).probabilities.shape == (len(a), 1, 2)
+
+
+def test_unknown_and_empty() -> None:
+    with pytest.raises(ConfigError, match="known are best, mean, max, mean_softmax"):
+        fuse("median", members([1]))
+    with pytest.raises(ScoreError, match="no member"):
+        fuse("mean", [])
+
+
+def test_section_that_the_network_does_not_know() -> None:
+    table = members([1])[0]
+    stranger = replace(table, section=np.full(len(table), "07"))
+    with pytest.raises(ScoreError, match="section 07 is none of the classes 00, 01"):
+        fuse("mean_softmax", [stranger, stranger])
