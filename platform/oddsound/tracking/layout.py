@@ -1,0 +1,153 @@
+"""How a search lies in MLflow: names, tags, and one trial's numbers as MLflow takes them.
+
+    experiment   <dataset>/<machine>             one a machine type of a dataset
+    parent run   <search id>                     one a search
+    child run    <machine>-<number>-<trial[:8]>  one a finished trial
+
+Nothing here talks to a server.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param
+from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_PARENT_RUN_ID
+
+from oddsound.config import TrialConfig
+from oddsound.errors import BundleError, ConfigError
+from oddsound.training.bundle import Bundle, TrialResult
+
+KIND, SEARCH, TRIAL = "oddsound.kind", "oddsound.search", "oddsound.trial"
+COMPLETE = "oddsound.complete"
+"""Set last: a child run that lacks it was cut short and is sent anew."""
+MACHINE, DATASET, OBJECTIVE = "oddsound.machine", "oddsound.dataset", "oddsound.objective"
+DATA_DIGEST, WEIGHTS = "oddsound.data_digest", "oddsound.weights_sha256"
+N_PARAMETERS, NUMBER = "oddsound.n_parameters", "oddsound.number"
+N_FINISHED, N_FAILED = "oddsound.n_finished", "oddsound.n_failed"
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_DIGEST_LENGTH = 36
+
+
+@dataclass(frozen=True)
+class Search:
+    """One search: its id, the name of the dataset, and the metric that it maximises.
+
+    Raises ConfigError where a name holds more than letters, digits, `.`, `_` and `-`.
+    """
+
+    id: str
+    dataset: str
+    objective: str = "omega"
+
+    def __post_init__(self) -> None:
+        for what, name in (("search id", self.id), ("dataset", self.dataset)):
+            if not _NAME.fullmatch(name):
+                raise ConfigError(f"{what} {name!r}: use letters, digits, '.', '_' and '-' only")
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A whole bundle, read and checked."""
+
+    bundle: Bundle
+    config: TrialConfig
+    result: TrialResult
+    history: list[dict[str, Any]]
+
+    @property
+    def run_name(self) -> str:
+        return f"{self.result.machine}-{self.result.number:03d}-{self.result.trial[:8]}"
+
+
+def experiment_name(dataset: str, machine: str) -> str:
+    return f"{dataset}/{machine}"
+
+
+def registered_name(dataset: str, machine: str) -> str:
+    """The registered model's name; MLflow allows neither `/` nor `:` in it."""
+    return re.sub(r"[/:]", "-", f"{dataset}.{machine}")
+
+
+def trial_tags(search: Search, parent: str, result: TrialResult) -> dict[str, str]:
+    """The tags that a child run is made with; `COMPLETE` is not among them."""
+    return {
+        MLFLOW_PARENT_RUN_ID: parent,
+        KIND: "trial",
+        SEARCH: search.id,
+        DATASET: search.dataset,
+        MACHINE: result.machine,
+        TRIAL: result.trial,
+        NUMBER: str(result.number),
+        DATA_DIGEST: result.data_digest,
+        WEIGHTS: result.weights_sha256,
+        N_PARAMETERS: str(result.n_parameters),
+    }
+
+
+def flattened(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """{"loss": {"rho": 0.1}} -> {"loss.rho": 0.1}: what `config.nested` undoes."""
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            flat |= flattened(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
+def trial_params(config: TrialConfig) -> list[Param]:
+    """Every setting of the trial under its dotted name."""
+    return [Param(key, str(value)) for key, value in flattened(config.model_dump()).items()]
+
+
+def trial_metrics(trial: Trial) -> list[Metric]:
+    """The numbers of each epoch, step = epoch, and the final metrics at the last epoch's step.
+
+    The final ones take the place of an epoch's number of the same name and step, so MLflow's "latest
+    omega" is the one that the search orders by. Raises BundleError for NaN and inf: MLflow would
+    store 1.8e308 for the latter, and sort it first.
+    """
+    values = {
+        (key, int(epoch["epoch"])): float(value)
+        for epoch in trial.history
+        for key, value in epoch.items()
+        if key != "epoch" and isinstance(value, int | float) and not isinstance(value, bool)
+    }
+    last = max((int(epoch["epoch"]) for epoch in trial.history), default=0)
+    values |= {(key, last): float(value) for key, value in trial.result.metrics.items()}
+    for (key, step), value in values.items():
+        if not math.isfinite(value):
+            raise BundleError(f"{trial.bundle.path}: {key} of epoch {step} is {value}; run the trial again")
+    _, end = times(trial)
+    return [Metric(key, value, end, step) for (key, step), value in values.items()]
+
+
+def times(trial: Trial) -> tuple[int, int]:
+    """Start and end of the trial in milliseconds since 1970, from its result."""
+    try:
+        finished = datetime.fromisoformat(trial.result.finished)
+    except ValueError as error:
+        raise BundleError(f"{trial.bundle.path}/result.json: finished: {error}") from error
+    end = (finished if finished.tzinfo else finished.replace(tzinfo=UTC)).timestamp()
+    return round((end - trial.result.seconds) * 1000), round(end * 1000)
+
+
+def dataset_input(search: Search, result: TrialResult, counts: Mapping[str, int]) -> DatasetInput:
+    """The data of the trial as MLflow's dataset: its digest, cut to MLflow's 36 characters (the tag
+    has it whole), and how many recordings of which kind it had."""
+    dataset = Dataset(
+        name=experiment_name(search.dataset, result.machine),
+        digest=result.data_digest[:_DIGEST_LENGTH],
+        source_type="oddsound",
+        source=json.dumps({"dataset": search.dataset, "machine": result.machine}),
+        profile=json.dumps(dict(counts), sort_keys=True),
+    )
+    return DatasetInput(dataset, [InputTag(MLFLOW_DATASET_CONTEXT, "training")])

@@ -1,0 +1,72 @@
+"""Reading trials back from MLflow. Nothing is unpickled and nothing that was downloaded is run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from oddsound.config import TrialConfig
+from oddsound.errors import BundleError
+from oddsound.scoring.table import ScoreTable
+from oddsound.tracking.registry import TrackedTrial, best_trials
+from oddsound.tracking.runs import check_weights
+from oddsound.tracking.store import Store
+from oddsound.training.bundle import Bundle, TrialResult
+
+
+@dataclass(frozen=True, eq=False)
+class Member:
+    """A tracked trial with all that an ensemble needs of it."""
+
+    tracked: TrackedTrial
+    config: TrialConfig
+    result: TrialResult
+    scores: ScoreTable
+
+
+def load_tracked(store: Store, tracked: TrackedTrial) -> tuple[TrialConfig, TrialResult, ScoreTable]:
+    """The configuration, result and scores of the trial, from its run's artifacts.
+
+    Raises TrackingError where they can't be fetched, BundleError or ScoreError where they aren't
+    what they should be, and BundleError where they belong to another trial.
+    """
+    with TemporaryDirectory(prefix="oddsound-") as folder:
+        for name in ("config.json", "result.json", "scores.npz"):
+            _fetch(store, tracked, name, Path(folder))
+        bundle = Bundle(Path(folder))
+        config, result, scores = bundle.config(), bundle.result(), bundle.scores()
+    if result.trial != tracked.trial or {config.machine, result.machine, scores.machine} != {tracked.machine}:
+        raise BundleError(
+            f"MLflow run {tracked.run_id}: its artifacts are of {result.machine}/{result.trial}, not of "
+            f"{tracked.machine}/{tracked.trial}; delete the run and run `oddsound sync`"
+        )
+    return config, result, scores
+
+
+def best_members(
+    store: Store, dataset: str, machine: str, k: int = 5, search: str | None = None
+) -> list[Member]:
+    """The `k` best trials of `machine` with their scores, best first; see `best_trials`."""
+    return [
+        Member(tracked, *load_tracked(store, tracked))
+        for tracked in best_trials(store, dataset, machine, k, search)
+    ]
+
+
+def fetch_model(store: Store, tracked: TrackedTrial, folder: Path) -> Bundle:
+    """Download the model into `folder`; a Bundle with its `config.json` and `weights.safetensors`.
+
+    Raises TrackingError, and BundleError where the weights aren't those that the trial wrote.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("config.json", "weights.safetensors"):
+        (folder / name).unlink(missing_ok=True)
+        _fetch(store, tracked, f"model/{name}", folder).replace(folder / name)
+    check_weights(folder / "weights.safetensors", tracked.weights_sha256)
+    return Bundle(folder)
+
+
+def _fetch(store: Store, tracked: TrackedTrial, artifact: str, folder: Path) -> Path:
+    with store.asking(f"fetching {artifact} of trial {tracked.trial}"):
+        return Path(store.client.download_artifacts(tracked.run_id, artifact, str(folder)))

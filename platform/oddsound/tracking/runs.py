@@ -1,0 +1,175 @@
+"""Writing runs: the parent run of a search and one child run a finished trial.
+
+Only one process writes the runs of a search at a time; the search, or `oddsound sync` after it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+from mlflow.entities import Metric, Run, RunTag
+
+from oddsound.errors import BundleError
+from oddsound.tracking.layout import (
+    COMPLETE,
+    DATASET,
+    KIND,
+    MACHINE,
+    N_FAILED,
+    N_FINISHED,
+    OBJECTIVE,
+    SEARCH,
+    TRIAL,
+    Search,
+    Trial,
+    dataset_input,
+    experiment_name,
+    times,
+    trial_metrics,
+    trial_params,
+    trial_tags,
+)
+from oddsound.tracking.store import Store
+from oddsound.training.bundle import Bundle
+
+Status = Literal["FINISHED", "FAILED", "KILLED"]
+_PER_CALL = 1000
+"""MLflow's limit of metrics in one call; parameters and tags count too where they come along."""
+
+
+def open_search(store: Store, search: Search, machine: str) -> str:
+    """The id of the search's parent run for `machine`: made, or reopened where it was closed."""
+    experiment = store.experiment(experiment_name(search.dataset, machine))
+    key = (experiment, search.id)
+    if key not in store.parents:
+        with store.asking(f"opening the search {search.id} of {machine}"):
+            found = sorted(_runs(store, experiment, search, "search"), key=_age)
+            store.parents[key] = _reopened(store, found[0]) if found else _begin(store, key, search, machine)
+    return store.parents[key]
+
+
+def count_trials(store: Store, parent: str, found: Iterable[Bundle]) -> None:
+    """Tag the parent run with how many trials finished and how many failed for good.
+
+    A failed trial has no run of its own in this version: its bundle says why, the count that it was.
+    """
+    trials = list(found)
+    failed = [b for b in trials if not b.is_whole and (b.path / "failure.json").is_file()]
+    tags = {N_FINISHED: sum(b.is_whole for b in trials), N_FAILED: len(failed)}
+    with store.asking("counting the trials of a search"):
+        store.client.log_batch(parent, tags=[RunTag(k, str(v)) for k, v in tags.items()], synchronous=True)
+
+
+def close_search(store: Store, search: Search, machine: str, found: Iterable[Bundle], status: Status) -> None:
+    """Close the parent run of `machine` with `status` and the counts of `found`, all its bundles."""
+    parent = open_search(store, search, machine)
+    count_trials(store, parent, found)
+    with store.asking(f"closing the search {search.id} of {machine}"):
+        store.client.set_terminated(parent, status)
+    store.parents.pop((store.experiment(experiment_name(search.dataset, machine)), search.id))
+
+
+def complete_trials(store: Store, search: Search, machine: str) -> dict[str, str]:
+    """Run id by trial of what MLflow has whole; half-written runs and doubles are deleted.
+
+    A double comes of a call that MLflow's client sent twice because the first answer was lost.
+    """
+    experiment = store.experiment(experiment_name(search.dataset, machine))
+    key = (experiment, search.id)
+    if key not in store.complete:
+        whole: dict[str, str] = {}
+        with store.asking(f"looking up the trials of {search.id} of {machine}"):
+            for run in sorted(_runs(store, experiment, search, "trial"), key=_age):
+                if COMPLETE in run.data.tags and run.data.tags[TRIAL] not in whole:
+                    whole[run.data.tags[TRIAL]] = run.info.run_id
+                else:
+                    store.client.delete_run(run.info.run_id)
+        store.complete[key] = whole
+    return store.complete[key]
+
+
+def read_trial(bundle: Bundle, search: Search) -> Trial:
+    """The bundle as MLflow will have it. Raises BundleError where a part is missing or another's."""
+    result = bundle.result()
+    trial = Trial(bundle, bundle.config(), result, bundle.history())
+    if result.trial != bundle.path.name or result.machine != trial.config.machine:
+        raise BundleError(
+            f"{bundle.path}: result.json is of {result.machine}/{result.trial}; remove the folder"
+        )
+    if search.objective not in result.metrics:
+        raise BundleError(f"{bundle.path}: result.json has no metric {search.objective!r}; remove the folder")
+    missing = [p.name for p in (bundle.weights, bundle.scores_path) if not p.is_file()]
+    if missing:
+        raise BundleError(f"{bundle.path}: {', '.join(missing)} missing; remove the folder")
+    check_weights(bundle.weights, result.weights_sha256)
+    return trial
+
+
+def check_weights(path: Path, expected: str) -> None:
+    """Raise BundleError unless the file at `path` has the SHA-256 `expected`."""
+    with path.open("rb") as stream:
+        found = hashlib.file_digest(stream, "sha256").hexdigest()
+    if found != expected:
+        raise BundleError(f"{path}: SHA-256 is {found[:12]}…, expected {expected[:12]}…; damaged or replaced")
+
+
+def log_trial(store: Store, search: Search, parent: str, trial: Trial, counts: Mapping[str, int]) -> str:
+    """Write one finished trial as a child run of `parent`; returns the run's id.
+
+    The tag that says "complete" goes last. Raises TrackingError, BundleError.
+    """
+    result, metrics, (start, end) = trial.result, trial_metrics(trial), times(trial)
+    experiment = store.experiment(experiment_name(search.dataset, result.machine))
+    with store.asking(f"recording trial {trial.run_name}"):
+        tags = trial_tags(search, parent, result)
+        run = str(store.client.create_run(experiment, start, tags, trial.run_name).info.run_id)
+        store.client.log_inputs(run, [dataset_input(search, result, counts)])
+        store.client.log_batch(run, params=trial_params(trial.config), synchronous=True)
+        for batch in _batches(metrics):
+            store.client.log_batch(run, metrics=batch, synchronous=True)
+        _log_artifacts(store, run, trial.bundle)
+        store.client.set_terminated(run, "FINISHED", end)
+        store.client.set_tag(run, COMPLETE, "true")
+    return run
+
+
+def _log_artifacts(store: Store, run: str, bundle: Bundle) -> None:
+    for name in ("config.json", "history.json", "result.json", "scores.npz"):
+        store.client.log_artifact(run, str(bundle.path / name))
+    for path in (bundle.weights, bundle.path / "config.json"):
+        store.client.log_artifact(run, str(path), "model")
+
+
+def _batches(metrics: Sequence[Metric]) -> Iterator[Sequence[Metric]]:
+    for first in range(0, len(metrics), _PER_CALL):
+        yield metrics[first : first + _PER_CALL]
+
+
+def _runs(store: Store, experiment: str, search: Search, kind: str) -> Iterator[Run]:
+    chosen = f"tags.`{SEARCH}` = '{search.id}' AND tags.`{KIND}` = '{kind}'"
+    token = None
+    while True:
+        page = store.client.search_runs([experiment], chosen, max_results=1000, page_token=token)
+        yield from page
+        token = page.token
+        if not token:
+            return
+
+
+def _age(run: Run) -> tuple[int, str]:
+    return run.info.start_time, run.info.run_id
+
+
+def _reopened(store: Store, run: Run) -> str:
+    if run.info.status != "RUNNING":
+        store.client.update_run(run.info.run_id, status="RUNNING")
+    return str(run.info.run_id)
+
+
+def _begin(store: Store, key: tuple[str, str], search: Search, machine: str) -> str:
+    tags = {KIND: "search", SEARCH: search.id, DATASET: search.dataset, MACHINE: machine}
+    tags |= {OBJECTIVE: search.objective, N_FINISHED: "0", N_FAILED: "0"}
+    return str(store.client.create_run(key[0], tags=tags, run_name=search.id).info.run_id)

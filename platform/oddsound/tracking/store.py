@@ -1,0 +1,188 @@
+"""Where runs are recorded: an sqlite file of our own, or somebody's MLflow server.
+
+Nothing here uses MLflow's global state: every call names its store, because a trial's working
+folder is not the user's. Whatever MLflow, SQLAlchemy or the network raise leaves as TrackingError.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import ssl
+import urllib.error
+import urllib.request
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.client import HTTPException
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+from filelock import FileLock
+from filelock import Timeout as LockTimeout
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+from sqlalchemy.exc import SADeprecationWarning, SQLAlchemyError
+
+from oddsound.errors import TrackingError
+
+PROBE_S = 5.0
+MIGRATION_S = 120.0
+# With MLflow's own 7 retries and 120 s a dead server holds every call for minutes (measured).
+_SHORT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "20"}
+
+
+@dataclass(frozen=True, eq=False)
+class Store:
+    """One MLflow tracking store and registry, opened by `open_store`.
+
+    It remembers what it has looked up (`experiments`, `parents`, `complete`), so that a sync with
+    nothing new asks nothing; `forget` drops that after an error.
+    """
+
+    client: MlflowClient
+    uri: str
+    artifact_root: Path | None
+    """Below it lie the artifacts of an sqlite store; None: the server decides."""
+    experiments: dict[str, str] = field(default_factory=dict, repr=False)
+    """Experiment id by name."""
+    parents: dict[tuple[str, str], str] = field(default_factory=dict, repr=False)
+    """Id of a search's open parent run by (experiment id, search id)."""
+    complete: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict, repr=False)
+    """Run id by trial, of the complete runs, by (experiment id, search id)."""
+
+    @contextmanager
+    def asking(self, doing: str) -> Iterator[None]:
+        """Turn whatever the block raises about MLflow into one line: what was done, where, why."""
+        try:
+            yield
+        except (MlflowException, SQLAlchemyError, OSError) as error:
+            # MLflow's own messages hold the URI as it was given, password and all.
+            why = _first_line(error).replace(self.uri, shown(self.uri))
+            raise TrackingError(
+                f"{doing}: MLflow at {shown(self.uri)} failed ({why}); finished trials "
+                "are safe on disk, `oddsound sync` sends them when it is back"
+            ) from error
+
+    def probe(self) -> None:
+        """Ask for next to nothing. Raises TrackingError, within seconds where nobody answers."""
+        if self.uri.startswith("http"):
+            _knock(self.uri)
+        with self.asking("opening the tracking store"):
+            self.client.search_experiments(max_results=1)
+
+    def forget(self) -> None:
+        """Look everything up again: after an error nobody knows what has arrived."""
+        for cache in (self.experiments, self.parents, self.complete):
+            cache.clear()
+
+    def find_experiment(self, name: str) -> str | None:
+        """The id of the experiment `name`, or None."""
+        if name not in self.experiments:
+            with self.asking(f"looking for the experiment {name}"):
+                found = self.client.get_experiment_by_name(name)
+            if found is None:
+                return None
+            if found.lifecycle_stage != "active":
+                raise TrackingError(
+                    f"experiment {name} was deleted in MLflow at {shown(self.uri)}; restore it there "
+                    "(`mlflow experiments restore`), or name the dataset otherwise"
+                )
+            self.experiments[name] = found.experiment_id
+        return self.experiments[name]
+
+    def experiment(self, name: str) -> str:
+        """The id of the experiment `name`, made where there is none."""
+        known = self.find_experiment(name)
+        if known is not None:
+            return known
+        location = (self.artifact_root / name).as_posix() if self.artifact_root else None
+        with self.asking(f"making the experiment {name}"):
+            self.experiments[name] = self.client.create_experiment(name, artifact_location=location)
+        return self.experiments[name]
+
+
+def open_store(uri: str | None, folder: Path) -> Store:
+    """The store at `uri` (`http(s)://…` or `sqlite:///…`), or without one `<folder>/mlflow.db`.
+
+    A server must answer; an sqlite file is made and migrated here, once, under a lock. Raises
+    TrackingError in seconds where that fails.
+    """
+    if uri is None:
+        return _open_sqlite(folder.resolve() / "mlflow.db")
+    scheme = urlsplit(uri).scheme
+    if scheme in ("http", "https"):
+        return _open_server(uri.rstrip("/"))
+    if uri.startswith("sqlite:///") and not uri.endswith(("/", ":memory:")):
+        return _open_sqlite(Path(uri.removeprefix("sqlite:///")).resolve())
+    raise TrackingError(
+        f"tracking URI {shown(uri)} can't be used: give http(s)://host:port of an MLflow server, or "
+        "sqlite:///path/to/mlflow.db"
+    )
+
+
+def shown(uri: str) -> str:
+    """`uri` without the user name and password that it may hold."""
+    parts = urlsplit(uri)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])) if parts.netloc else uri
+
+
+def _open_server(uri: str) -> Store:
+    for name, value in _SHORT.items():
+        os.environ.setdefault(name, value)
+    store = Store(MlflowClient(tracking_uri=uri, registry_uri=uri), uri, None)
+    store.probe()
+    return store
+
+
+def _open_sqlite(path: Path) -> Store:
+    _quieten()
+    uri = f"sqlite:///{path}"
+    try:
+        (path.parent / "artifacts").mkdir(parents=True, exist_ok=True)
+        # Of several processes that open a fresh file all but one fail (measured): one at a time.
+        with FileLock(f"{path}.lock", timeout=MIGRATION_S):
+            client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+            client.search_experiments(max_results=1)
+            client.search_registered_models(max_results=1)
+    except (MlflowException, SQLAlchemyError, OSError, LockTimeout) as error:
+        raise TrackingError(
+            f"{path}: can't be opened as MLflow's database ({_first_line(error)}); give another "
+            "--tracking-uri, or move the file away and run `oddsound sync`"
+        ) from error
+    return Store(client, uri, path.parent / "artifacts")
+
+
+def _knock(uri: str) -> None:
+    """Raise TrackingError unless somebody answers at `uri`, whatever they say.
+
+    MLflow's client would try again for a while; this one asks once. What a proxy, a login page or
+    a certificate of one's own make of it is for the client to judge, which knows the user's settings.
+    """
+    try:
+        with urllib.request.urlopen(f"{shown(uri)}/health", timeout=PROBE_S):
+            pass
+    except urllib.error.HTTPError as error:
+        error.close()
+    except (OSError, HTTPException, ValueError) as error:
+        reason = getattr(error, "reason", error)
+        if isinstance(reason, ssl.SSLError):
+            return
+        raise TrackingError(
+            f"no MLflow server answers at {shown(uri)} ({_first_line(reason)}); start it or correct "
+            "--tracking-uri; finished trials are safe on disk"
+        ) from error
+
+
+def _quieten() -> None:
+    """No talk of migrations, and no traceback beside the TrackingError that says the same."""
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    # MLflow 3.17 under SQLAlchemy 2.1; it is MLflow's to mend and its user can do nothing.
+    warnings.filterwarnings("ignore", "The ``noload`` loader strategy", SADeprecationWarning)
+
+
+def _first_line(error: object) -> str:
+    lines = str(error).strip().splitlines()
+    return (lines[0] if lines else type(error).__name__)[:300]

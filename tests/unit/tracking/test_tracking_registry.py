@@ -1,0 +1,179 @@
+"""The five best in the registry: in order, once, and moved when a longer search finds better ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from unittest.mock import patch
+
+import numpy as np
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities.model_registry import ModelVersion
+from small_bundles import small_bundle
+
+from oddsound.errors import BundleError, TrackingError
+from oddsound.tracking.layout import Search
+from oddsound.tracking.reading import best_members, fetch_model, load_tracked
+from oddsound.tracking.registry import best_trials, register_best
+from oddsound.tracking.store import Store
+from oddsound.tracking.sync import sync
+from oddsound.training.bundle import bundles
+
+OMEGAS = [0.61, 0.75, 0.58, 0.75, 0.70, 0.66, 0.64]
+
+
+def send(store: Store, trials: Path, search: str = "s1") -> None:
+    sync(store, Search(search, "demo"), {"fan": bundles(trials, "fan")})
+
+
+@pytest.fixture
+def seven(store: Store, tmp_path: Path) -> Path:
+    """Seven trials in MLflow, two of which share the first place."""
+    for number, omega in enumerate(OMEGAS):
+        small_bundle(tmp_path / "trials", number, omega)
+    send(store, tmp_path / "trials")
+    return tmp_path / "trials"
+
+
+def versions(store: Store) -> dict[str, ModelVersion]:
+    """Every registered version by its trial's hash."""
+    found = store.client.search_model_versions("name='demo.fan'")
+    assert len({v.tags["oddsound.trial"] for v in found}) == len(found)
+    return {v.tags["oddsound.trial"]: v for v in found}
+
+
+def aliases(store: Store) -> dict[str, int]:
+    return {k: int(v) for k, v in store.client.get_registered_model("demo.fan").aliases.items()}
+
+
+@pytest.mark.usefixtures("seven")
+def test_the_best_come_first_and_equal_ones_by_their_hash(store: Store) -> None:
+    best = best_trials(store, "demo", "fan")
+    assert [trial.omega for trial in best] == [0.75, 0.75, 0.70, 0.66, 0.64]
+    assert best[0].trial < best[1].trial
+    assert {best[0].number, best[1].number} == {1, 3}
+    assert len(best_trials(store, "demo", "fan", k=50)) == 7
+    assert best_trials(store, "demo", "pump") == []
+
+
+def test_a_trial_that_two_searches_recorded_counts_once(store: Store, seven: Path) -> None:
+    once = [t.trial for t in best_trials(store, "demo", "fan")]
+    send(store, seven, "s2")
+    assert [t.trial for t in best_trials(store, "demo", "fan")] == once
+    assert {t.search for t in best_trials(store, "demo", "fan", search="s2")} == {"s2"}
+    assert best_trials(store, "demo", "fan", search="s3") == []
+    assert best_trials(store, "demo", "fan", data_digest="another") == []
+
+
+@pytest.mark.usefixtures("seven")
+def test_five_versions_of_seven_trials(store: Store) -> None:
+    places = register_best(store, "demo", "fan")
+    best = best_trials(store, "demo", "fan")
+    assert [(p.rank, p.trial.trial) for p in places] == [(n + 1, t.trial) for n, t in enumerate(best)]
+    stored = versions(store)
+    assert stored.keys() == {trial.trial for trial in best}
+    assert aliases(store) == {"champion": places[0].version} | {f"top-{p.rank}": p.version for p in places}
+    first = stored[best[0].trial]
+    assert first.run_id == best[0].run_id and first.source == f"{best[0].artifact_uri}/model"
+    assert first.tags == {
+        "oddsound.trial": best[0].trial,
+        "oddsound.omega": "0.75",
+        "oddsound.rank": "1",
+        "oddsound.weights_sha256": best[0].weights_sha256,
+        "oddsound.data_digest": best[0].data_digest,
+        "oddsound.search": "s1",
+    }
+
+
+@pytest.mark.usefixtures("seven")
+def test_a_version_describes_itself(store: Store) -> None:
+    register_best(store, "demo", "fan")
+    about = store.client.get_model_version_by_alias("demo.fan", "champion").description
+    assert about.startswith("**Place 1 of `fan`: omega 75.00 %**")
+    assert "| section | AUC source | AUC target | pAUC source | pAUC target |" in about
+    assert "| section_01 | 77.00 | 78.00 | 81.00 | 82.00 |" in about
+    assert "| `loss.rho` | 0.1 |" in about and "lr_backbone" not in about
+
+
+@pytest.mark.usefixtures("seven")
+def test_registering_again_changes_nothing(store: Store) -> None:
+    first, before = register_best(store, "demo", "fan"), versions(store)
+    writing = ["create_model_version", "update_model_version", "set_model_version_tag"]
+    writing += ["set_registered_model_alias", "delete_registered_model_alias", "create_registered_model"]
+    with patch.multiple(MlflowClient, **dict.fromkeys(writing)):
+        assert register_best(store, "demo", "fan") == first
+    assert versions(store) == before
+
+
+def test_a_better_trial_displaces_one_which_stays_as_history(store: Store, seven: Path) -> None:
+    before = register_best(store, "demo", "fan")
+    small_bundle(seven, 7, 0.9)
+    send(store, seven)
+    after = register_best(store, "demo", "fan")
+    assert [p.trial.omega for p in after] == [0.9, 0.75, 0.75, 0.70, 0.66]
+    assert after[0].version == 6 and [p.version for p in after[1:]] == [p.version for p in before[:4]]
+    assert aliases(store) == {"champion": 6} | {f"top-{p.rank}": p.version for p in after}
+    stored = versions(store)
+    assert {t: v.tags.get("oddsound.rank") for t, v in stored.items()} == (
+        {p.trial.trial: str(p.rank) for p in after} | {before[4].trial.trial: None}
+    )
+    gone = stored[before[4].trial.trial].description
+    assert gone.startswith("No longer among the best") and "| section_01 |" in gone
+    assert stored[after[1].trial.trial].description.startswith("**Place 2 of `fan`")
+
+
+@pytest.mark.usefixtures("seven")
+def test_an_interrupted_registration_is_completed(store: Store) -> None:
+    with (
+        patch.object(MlflowClient, "set_registered_model_alias", side_effect=KeyboardInterrupt),
+        pytest.raises(KeyboardInterrupt),
+    ):
+        register_best(store, "demo", "fan")
+    places = register_best(store, "demo", "fan")
+    assert len(versions(store)) == 5
+    assert aliases(store)["champion"] == places[0].version
+
+
+@pytest.mark.usefixtures("seven")
+def test_fewer_places_leave_no_stale_alias(store: Store) -> None:
+    register_best(store, "demo", "fan")
+    register_best(store, "demo", "fan", k=2)
+    assert aliases(store).keys() == {"champion", "top-1", "top-2"}
+
+
+def test_nothing_to_register_is_a_named_error(store: Store) -> None:
+    with pytest.raises(TrackingError, match="no complete trial of demo/fan"):
+        register_best(store, "demo", "fan")
+
+
+def test_what_is_loaded_is_what_the_trial_wrote(store: Store, seven: Path) -> None:
+    local = {b.path.name: b for b in bundles(seven, "fan")}
+    for member in best_members(store, "demo", "fan", k=2):
+        bundle = local[member.tracked.trial]
+        assert (member.config, member.result) == (bundle.config(), bundle.result())
+        np.testing.assert_array_equal(member.scores.score, bundle.scores().score)
+
+
+def test_the_model_is_fetched_and_checked(store: Store, seven: Path, tmp_path: Path) -> None:
+    (tracked,) = best_trials(store, "demo", "fan", k=1)
+    fetched = fetch_model(store, tracked, tmp_path / "model")
+    local = next(b for b in bundles(seven, "fan") if b.path.name == tracked.trial)
+    assert fetched.weights.read_bytes() == local.weights.read_bytes()
+    assert fetched.config() == local.config()
+    assert sorted(p.name for p in fetched.path.iterdir()) == ["config.json", "weights.safetensors"]
+
+    Path(tracked.artifact_uri, "model", "weights.safetensors").write_bytes(b"replaced")
+    with pytest.raises(BundleError, match="SHA-256"):
+        fetch_model(store, tracked, tmp_path / "model")
+
+
+@pytest.mark.usefixtures("seven")
+def test_artifacts_of_another_trial_are_refused(store: Store) -> None:
+    first, second = best_trials(store, "demo", "fan", k=2)
+    other = Path(second.artifact_uri, "result.json").read_text()
+    Path(first.artifact_uri, "result.json").write_text(other)
+    with pytest.raises(BundleError, match="its artifacts are of fan/"):
+        load_tracked(store, first)
+    Path(first.artifact_uri, "result.json").unlink()
+    with pytest.raises(TrackingError, match=r"fetching result\.json"):
+        load_tracked(store, first)
