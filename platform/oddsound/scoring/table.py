@@ -14,6 +14,7 @@ from oddsound.errors import ScoreError
 
 UNKNOWN, NORMAL, ANOMALY = -1, 0, 1
 _COLUMNS = ("file", "section", "domain", "split", "label", "score", "probabilities")
+_PREFIX = "table/"
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +75,8 @@ class ScoreTable:
     def save(self, path: Path) -> None:
         """Write an npz without pickles at `path`, whole or not at all."""
         temporary = path.with_name(path.name + ".partial")
-        columns: dict[str, Any] = {f.name: np.asarray(getattr(self, f.name)) for f in fields(self)}
+        # savez's own parameter is called `file`, hence the prefix.
+        columns: dict[str, Any] = {f"{_PREFIX}{f.name}": np.asarray(getattr(self, f.name)) for f in fields(self)}
         with temporary.open("wb") as stream:
             np.savez_compressed(stream, **columns)
         temporary.replace(path)
@@ -84,7 +86,8 @@ class ScoreTable:
         """Read what `save` wrote. Raises ScoreError where that isn't what is there."""
         try:
             with np.load(path, allow_pickle=False) as stored:
-                columns = {name: stored[name] for name in _COLUMNS}
-                return cls(str(stored["machine"]), tuple(str(c) for c in stored["classes"]), **columns)
+                columns = {name: stored[f"{_PREFIX}{name}"] for name in _COLUMNS}
+                classes = tuple(str(c) for c in stored[f"{_PREFIX}classes"])
+                return cls(str(stored[f"{_PREFIX}machine"]), classes, **columns)
         except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
             raise ScoreError(f"{path}: not a score table ({error}); remove it and run again") from error

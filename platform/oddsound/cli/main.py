@@ -1,0 +1,76 @@
+"""The `oddsound` command: its groups, and how errors end it."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+import traceback
+from collections.abc import Sequence
+
+import click
+
+from oddsound import __version__
+from oddsound.cli.data import data
+from oddsound.cli.demo import demo
+from oddsound.cli.evaluate import evaluate
+from oddsound.cli.run import run
+from oddsound.cli.submission import submission
+from oddsound.cli.submit import submit
+from oddsound.errors import OddsoundError
+
+
+class _Commands(click.Group):
+    """Lists commands in the order of the work and names the near ones of an unknown one."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            near = difflib.get_close_matches(args[0], self.commands, n=2)
+            if near:
+                error.message += f" Did you mean {' or '.join(near)}?"
+            raise
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="oddsound")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def oddsound(debug: bool) -> None:
+    """Tune, ensemble and ship detectors of anomalous machine sounds.
+
+    \b
+      oddsound demo                     everything, small, on synthetic machines
+      oddsound data check DATA          is this folder of recordings usable?
+      oddsound run DATA --out RUN       search, register, fuse, write the submission
+      oddsound evaluate SCORES          AUC, pAUC and omega of score files
+
+    stdout is data, stderr is talk. Exit codes: 0 done, 2 usage or settings, 3 data, 4 tracking,
+    5 a search ended with failed trials, 130 interrupted: the same command goes on.
+    """
+
+
+for _command in (demo, data, run, submit, submission, evaluate):
+    oddsound.add_command(_command)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit. Errors of ours are one line; --debug shows where they come from."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        sys.exit(oddsound.main(given, standalone_mode=False) or 0)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except OddsoundError as error:
+        if "--debug" in given:
+            traceback.print_exc()
+        click.echo(f"oddsound: {error}", err=True)
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("oddsound: interrupted; the same command goes on from here", err=True)
+        sys.exit(130)

@@ -1,0 +1,92 @@
+"""How a search looks while it runs: a live table on a terminal, a line an event elsewhere."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import TracebackType
+
+import click
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from oddsound.config import TrialConfig
+
+
+@dataclass
+class _Row:
+    wanted: int
+    done: int = 0
+    running: int = 0
+    failed: int = 0
+    best: float | None = None
+
+
+class Progress:
+    """A listener of the search; `machines`: how many trials are wanted and finished already, and the
+    best omega of those. Everything goes to stderr."""
+
+    def __init__(self, machines: Mapping[str, tuple[int, int, float | None]]) -> None:
+        self._rows = {name: _Row(wanted, done, best=best) for name, (wanted, done, best) in machines.items()}
+        self._console = Console(stderr=True)
+        self._live = Live(get_renderable=self._table, console=self._console, refresh_per_second=2)
+        self._lock = threading.Lock()
+        self._running: set[str] = set()
+        self._begun = time.monotonic()
+
+    def __enter__(self) -> Progress:
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._live.stop()
+
+    def started(self, config: TrialConfig, number: int) -> None:
+        with self._lock:
+            self._running.add(config.identity)
+            self._rows[config.machine].running += 1
+
+    def epoch(self, config: TrialConfig, number: int, metrics: dict[str, float]) -> None:
+        """Nothing: epochs are in the history and in MLflow."""
+
+    def finished(self, config: TrialConfig, number: int, omega: float) -> None:
+        row = self._ended(config)
+        row.done += 1
+        row.best = omega if row.best is None else max(row.best, omega)
+        self._say(f"{config.machine} trial {number} finished: omega {omega:.2%}", row)
+
+    def failed(self, config: TrialConfig, number: int, reason: str) -> None:
+        row = self._ended(config)
+        row.failed += 1
+        self._say(f"{config.machine} trial {number} FAILED: {reason}", row)
+
+    def _ended(self, config: TrialConfig) -> _Row:
+        with self._lock:
+            row = self._rows[config.machine]
+            if config.identity in self._running:
+                self._running.remove(config.identity)
+                row.running -= 1
+            return row
+
+    def _say(self, what: str, row: _Row) -> None:
+        if not self._console.is_terminal:
+            best = "" if row.best is None else f", best {row.best:.2%}"
+            failed = f", {row.failed} failed" if row.failed else ""
+            click.echo(f"{what} ({row.done}/{row.wanted}{failed}{best})", err=True)
+
+    def _table(self) -> Table:
+        table = Table(title=f"search, {time.monotonic() - self._begun:.0f} s", title_justify="left")
+        table.add_column("machine")
+        for name in ("done", "running", "failed", "best omega"):
+            table.add_column(name, justify="right")
+        for name, row in self._rows.items():
+            best = "-" if row.best is None else f"{row.best:.2%}"
+            failed = str(row.failed or "-")
+            table.add_row(name, f"{row.done}/{row.wanted}", str(row.running or "-"), failed, best)
+        return table

@@ -1,0 +1,127 @@
+"""`oddsound run`: every stage, from recordings to checked submissions."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from typing import Any
+
+import click
+
+_OPTIONS = (
+    click.option("--trials", default=20, show_default=True, type=click.IntRange(1), help="A machine type."),
+    click.option("--epochs", type=click.IntRange(1), help="Short for --set training.epochs=N."),
+    click.option(
+        "--config",
+        "configs",
+        multiple=True,
+        metavar="FILE",
+        help="YAML of trial settings laid over every search space's base; `smoke` is a shipped one.",
+    ),
+    click.option("--set", "settings", multiple=True, metavar="A.B=V", help="One setting, e.g. loss.rho=0.1."),
+    click.option("--seed", default=0, show_default=True, type=click.IntRange(0)),
+    click.option("--tracking-uri", help="An MLflow server or sqlite:///FILE. Without it: OUT/mlflow/mlflow.db."),
+    click.option(
+        "--authors", type=click.Path(path_type=Path), help="YAML of the submission's authors; see the README."
+    ),
+    click.option("--pin", "pinned", multiple=True, metavar="MACHINE", help="Submit S1's model for it in S2-S4 too."),
+    click.option("--max-concurrent", default=0, help="Trials at once. 0: as many as fit.  [default: 0]"),
+    click.option("--cpus-per-trial", default=1.0, show_default=True),
+    click.option("--gpus-per-trial", type=float, help="A fraction shares one. Without it: 1 where there are any."),
+    click.option("--ray-address", default="local", show_default=True, help="Of a running Ray cluster."),
+    click.option("--cache", type=click.Path(path_type=Path), help="Where features are kept.  [default: OUT/features]"),
+)
+
+
+def run_options(command: Any) -> Any:
+    """The options that `run` and `demo` share."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+@click.command()
+@click.argument("data", type=click.Path(path_type=Path))
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="The run's folder.")
+@click.option("--machines", help="Comma-separated; without it all that DATA has.")
+@run_options
+def run(data: Path, out: Path, machines: str | None, **options: Any) -> None:
+    """Search, register, fuse and write the submission for the recordings in DATA.
+
+    \b
+      oddsound run data/dcase2021 --out runs/first
+      oddsound run data/dcase2021 --out runs/fan --machines fan --trials 40 --epochs 100
+      oddsound run data/dcase2021 --out runs/quick --config smoke --set training.epochs=3
+
+    The same command again does only what is missing; more --trials extend the search.
+    """
+    names = [name.strip() for name in machines.split(",") if name.strip()] if machines else None
+    run_all(data, out, names, **options)
+
+
+def run_all(data: Path, out: Path, machines: list[str] | None, **options: Any) -> None:
+    """All stages. SIGTERM is taken as SIGINT: the search stops and can be gone on with."""
+    from oddsound.search.record import sole_driver
+
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    with sole_driver(out):
+        _run(data, out, machines, options)
+
+
+def _run(data: Path, out: Path, machines: list[str] | None, options: dict[str, Any]) -> None:
+    from oddsound.cli import stages
+    from oddsound.cli.submit import read_authors, submit_run
+    from oddsound.errors import Interrupted, TrackingError
+    from oddsound.recordings.index import index_folder
+    from oddsound.search.record import agree
+    from oddsound.search.run import Resources
+    from oddsound.search.space import load_space
+
+    authors = read_authors(options["authors"])
+    overrides = _overrides(options)
+    index = index_folder(data, machines)
+    spaces = [load_space(machine, overrides) for machine in index.machines]
+    digests = {machine: index.digest(machine) for machine in index.machines}
+    record = agree(
+        out,
+        stages.dataset_name(data),
+        data,
+        options["tracking_uri"],
+        {s.machine: s.settings() | {"seed": options["seed"], "data": digests[s.machine]} for s in spaces},
+    )
+    stages.tracking(out, record)  # a wrong address ends the run here, before the first trial
+    ask = stages.Ask(
+        options["trials"],
+        options["seed"],
+        Resources(options["cpus_per_trial"], options["gpus_per_trial"], options["max_concurrent"]),
+        options["ray_address"],
+    )
+    plans = stages.prepare_features(index, spaces, digests, options["cache"] or out / "features", ask)
+    outcome, writer = stages.search(plans, out, record, index, ask)
+    if outcome.interrupted:
+        raise Interrupted("the search was interrupted; the same command goes on from here")
+    if writer.problem:
+        raise TrackingError(f"{writer.problem}; every trial is in {out}, the same command sends what is missing")
+    submit_run(out, record, authors, options["pinned"])
+    stages.refuse_failures(outcome, out)
+
+
+def _overrides(options: dict[str, Any]) -> list[dict[str, Any]]:
+    """What --config, --set and --epochs say, in that order."""
+    from oddsound.config import nested
+    from oddsound.errors import ConfigError
+    from oddsound.search.space import spaces_folder
+    from oddsound.yaml_files import parse_yaml, read_mapping
+
+    overrides = []
+    for name in options["configs"]:
+        shipped = spaces_folder() / f"{name}.yaml"
+        overrides.append(read_mapping(shipped if "/" not in name and shipped.is_file() else Path(name)))
+    for setting in options["settings"]:
+        path, equals, value = setting.partition("=")
+        if not equals or not path:
+            raise ConfigError(f"--set {setting}: expected SETTING=VALUE, e.g. loss.rho=0.1")
+        overrides.append(nested({path: parse_yaml(value, f"--set {path}")}))
+    if options["epochs"]:
+        overrides.append({"training": {"epochs": options["epochs"]}})
+    return overrides

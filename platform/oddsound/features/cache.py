@@ -1,0 +1,132 @@
+"""The on-disk cache of features: built once, memory-mapped by every trial of a node.
+
+    <folder>/<machine>-<key>/features.npy   (clips, bands, frames), float32 or float16
+                             meta.json      the clips in the order of the rows, and what the key is of
+
+The key is a hash of the data's digest, the feature settings and the format's version, so a changed
+file or setting never meets a stale array. A cache is built in a folder of another name and renamed.
+Clips shorter than the machine type's longest are padded with zeros at the end (§3).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from filelock import FileLock
+from numpy.lib.format import open_memmap
+from numpy.typing import NDArray
+
+from oddsound.config import FeatureConfig
+from oddsound.errors import CacheError
+from oddsound.features.logmel import log_mel, n_frames
+from oddsound.features.median import median_along_time
+from oddsound.recordings.clip import Clip
+from oddsound.recordings.reader import probe, read_clip
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureCache:
+    """`features`: (clips, bands, frames) memory-mapped, read-only; `lengths`: frames of each clip."""
+
+    machine: str
+    clips: tuple[Clip, ...]
+    lengths: tuple[int, ...]
+    features: NDArray[np.floating]
+    data_digest: str
+
+
+def cache_path(machine: str, data_digest: str, config: FeatureConfig, folder: Path) -> Path:
+    """Where the cache of this data under these settings lies, built or not."""
+    identity = json.dumps([FORMAT, data_digest, config.model_dump()], sort_keys=True)
+    return folder / f"{machine}-{hashlib.sha256(identity.encode()).hexdigest()[:16]}"
+
+
+def build_cache(clips: Sequence[Clip], data_digest: str, config: FeatureConfig, folder: Path) -> Path:
+    """The path of the cache of one machine type's `clips`, built where it isn't there yet.
+
+    Processes that ask for the same cache at once wait for the first. Raises RecordingError for a
+    recording that can't be used; nothing half-built stays.
+    """
+    path = cache_path(clips[0].machine, data_digest, config, folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_name(path.name + ".lock")):
+        if not path.is_dir():
+            _build(clips, data_digest, config, path)
+    return path
+
+
+def open_cache(path: Path) -> FeatureCache:
+    """Map what `build_cache` built. Raises CacheError where it is damaged."""
+    try:
+        meta = json.loads((path / "meta.json").read_text())
+        features = np.load(path / "features.npy", mmap_mode="r", allow_pickle=False)
+        clips = tuple(Clip(**(clip | {"path": Path(clip["path"])})) for clip in meta["clips"])
+        lengths, digest = tuple(meta["lengths"]), meta["data_digest"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CacheError(f"{path}: not a feature cache ({error}); remove it, it is built anew") from error
+    if not len(features) == len(clips) == len(lengths):
+        raise CacheError(f"{path}: {len(features)} rows for {len(clips)} clips; remove it, it is built anew")
+    return FeatureCache(clips[0].machine, clips, lengths, features, digest)
+
+
+def _build(clips: Sequence[Clip], data_digest: str, config: FeatureConfig, path: Path) -> None:
+    lengths, rows = _rows(clips, data_digest, config, path.parent)
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    partial.mkdir()
+    try:
+        shape = (len(clips), config.n_mels, max(lengths))
+        array = open_memmap(partial / "features.npy", mode="w+", dtype=config.dtype, shape=shape)
+        for row, features in enumerate(rows()):
+            array[row, :, : features.shape[1]] = features
+        array.flush()
+        _write_meta(clips, lengths, data_digest, config, partial / "meta.json")
+        partial.replace(path)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _rows(
+    clips: Sequence[Clip], data_digest: str, config: FeatureConfig, folder: Path
+) -> tuple[list[int], Callable[[], Iterator[NDArray[np.float32]]]]:
+    """The frames of each clip, and what yields each clip's features (bands, frames of the clip).
+
+    The filtered features are made from the cache of the unfiltered: recordings are read once.
+    """
+    if config.median_frames < 2:
+        lengths = [n_frames(probe(clip.path).n_samples, config) for clip in clips]
+        return lengths, lambda: (_log_mel(clip, config) for clip in clips)
+    plain = config.model_copy(update={"median_frames": 0})
+    base = open_cache(build_cache(clips, data_digest, plain, folder))
+    return list(base.lengths), lambda: (
+        median_along_time(np.asarray(row[:, :length], np.float32), config.median_frames)
+        for row, length in zip(base.features, base.lengths, strict=True)
+    )
+
+
+def _log_mel(clip: Clip, config: FeatureConfig) -> NDArray[np.float32]:
+    waveform = torch.from_numpy(read_clip(clip.path, config.sample_rate))
+    features: NDArray[np.float32] = log_mel(waveform, config).numpy()
+    return features
+
+
+def _write_meta(
+    clips: Sequence[Clip], lengths: Sequence[int], data_digest: str, config: FeatureConfig, path: Path
+) -> None:
+    meta = {
+        "format": FORMAT,
+        "data_digest": data_digest,
+        "features": config.model_dump(),
+        "lengths": list(lengths),
+        "clips": [asdict(clip) | {"path": str(clip.path)} for clip in clips],
+    }
+    path.write_text(json.dumps(meta))

@@ -1,0 +1,19 @@
+"""Median filter along time, one mel band at a time (§2.4, §3: "30 frames for each filter bank")."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import median_filter
+
+
+def median_along_time(features: NDArray[np.float32], frames: int) -> NDArray[np.float32]:
+    """(bands, time) to the same shape; `frames` below 2 changes nothing.
+
+    scipy's convention: the window of an even width w reaches w/2 frames back and w/2 − 1 ahead and
+    gives the (w/2)-th of its sorted values counted from 0; edges reflect (c b a | a b c).
+    """
+    if frames < 2:
+        return features
+    # Row by row is five times faster than one two-dimensional call with a (1, frames) window.
+    return np.stack([median_filter(band, size=frames, mode="reflect") for band in features])

@@ -1,0 +1,95 @@
+"""run.json: what a run folder was begun with, so that the same command goes on and another is refused."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from oddsound.config import read_json
+from oddsound.errors import ConfigError
+from oddsound.training.bundle import write_atomically
+
+
+@dataclass
+class RunRecord:
+    """`machines`: what decides each machine type's search: its settings, seed and data digest."""
+
+    search: str
+    dataset: str
+    data: str
+    tracking_uri: str | None
+    machines: dict[str, Any] = field(default_factory=dict)
+
+
+@contextmanager
+def sole_driver(run: Path) -> Iterator[None]:
+    """Hold the run folder. Raises ConfigError where another process holds it; a dead one's hold is gone."""
+    run.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(run / "run.lock", blocking=False)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise ConfigError(f"{run}: another oddsound works here; wait for it or choose another --out") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def read_record(run: Path) -> RunRecord:
+    """Raises ConfigError where `run` is no run folder."""
+    path = run / "run.json"
+    if not path.is_file():
+        raise ConfigError(f"{run}: no run.json here; give the folder that `oddsound run --out` made")
+    try:
+        return RunRecord(**read_json(path))
+    except TypeError as error:
+        raise ConfigError(f"{path}: not a run's record ({error})") from error
+
+
+def agree(
+    run: Path, dataset: str, data: Path, tracking_uri: str | None, machines: Mapping[str, Mapping[str, Any]]
+) -> RunRecord:
+    """The run's record with `machines` in it, written where the folder is new.
+
+    Raises ConfigError, naming the first difference, where the run was begun with something else.
+    """
+    if (run / "run.json").is_file():
+        record = read_record(run)
+    else:
+        name = f"{datetime.now(UTC):%Y%m%d}-{secrets.token_hex(4)}"
+        record = RunRecord(name, dataset, str(data.absolute()), tracking_uri)
+    asked = json.loads(json.dumps(machines))  # tuples as the lists that JSON makes of them
+    _refuse_change(run, record, dataset, tracking_uri, asked)
+    record.machines |= asked
+    write_atomically(run / "run.json", json.dumps(asdict(record), indent=1, sort_keys=True).encode())
+    return record
+
+
+def _refuse_change(
+    run: Path, record: RunRecord, dataset: str, tracking_uri: str | None, asked: Mapping[str, Any]
+) -> None:
+    begun = {"dataset": record.dataset, "tracking_uri": record.tracking_uri}
+    begun |= {name: record.machines[name] for name in asked if name in record.machines}
+    now = {"dataset": dataset, "tracking_uri": tracking_uri} | {name: asked[name] for name in begun if name in asked}
+    for path, before, after in _differences(begun, now):
+        raise ConfigError(
+            f"{run}: was begun with {path} {before!r}, now it is {after!r}; "
+            "give what it was begun with, or another --out"
+        )
+
+
+def _differences(before: Any, after: Any, path: str = "") -> Iterator[tuple[str, Any, Any]]:
+    if isinstance(before, dict) and isinstance(after, dict):
+        for key in sorted(before.keys() | after.keys()):
+            yield from _differences(before.get(key), after.get(key), f"{path}.{key}" if path else key)
+    elif before != after:
+        yield path, before, after

@@ -1,0 +1,188 @@
+"""A search space: the YAML of one machine type, read into Optuna's distributions.
+
+base:                                   # settings of every trial, over TrialConfig's defaults
+  training: {epochs: 300}
+space:                                  # a dotted setting of TrialConfig and what is tried
+  loss.rho: {low: 0.02, high: 0.25, log: true}
+  augment.mixup_alpha: {choices: [0.0, 0.2, 0.5]}
+paper:                                  # the paper's own configuration: always the first trial
+  loss.rho: 0.07
+"""
+
+from __future__ import annotations
+
+import difflib
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import oddsound
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from pydantic import Field
+
+from oddsound.config import Strict, TrialConfig, nested, overlay, validated
+from oddsound.errors import ConfigError
+from oddsound.yaml_files import read_mapping
+
+Scalar = bool | int | float | str
+SEED = "training.seed"
+
+
+class Dimension(Strict):
+    """One searched setting: `choices`, or a range from `low` to `high`, both included."""
+
+    choices: list[Scalar] | None = None
+    low: int | float | None = None
+    high: int | float | None = None
+    log: bool = False
+
+    def distribution(self) -> BaseDistribution:
+        """Integers where both ends are. Raises ValueError where this is neither a range nor choices."""
+        if self.choices is not None and self.low is None and self.high is None:
+            return CategoricalDistribution(self.choices)
+        if self.choices is None and self.low is not None and self.high is not None:
+            if isinstance(self.low, int) and isinstance(self.high, int):
+                return IntDistribution(self.low, self.high, log=self.log)
+            return FloatDistribution(self.low, self.high, log=self.log)
+        raise ValueError("give either choices, or low and high")
+
+
+class SpaceFile(Strict):
+    """The YAML's keys."""
+
+    base: dict[str, Any] = Field(default_factory=dict)
+    space: dict[str, Dimension] = Field(default_factory=dict)
+    paper: dict[str, Scalar] = Field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class SearchSpace:
+    """`base`: the settings of every trial but the searched; keys of `dimensions` and `paper` are dotted."""
+
+    machine: str
+    base: dict[str, Any]
+    dimensions: dict[str, BaseDistribution]
+    paper: dict[str, Scalar]
+
+    def trial(self, params: Mapping[str, Any], seed: int) -> TrialConfig:
+        """The configuration of these values of the searched settings."""
+        settings = overlay(self.base, nested(params), nested({SEED: seed}), {"machine": self.machine})
+        return validated(TrialConfig, settings, f"search space of {self.machine}")
+
+    def params(self, config: TrialConfig) -> dict[str, Any] | None:
+        """The searched settings' values in `config`; None where it isn't a trial of this space."""
+        values = {path: _at(config, path) for path in self.dimensions}
+        same = self.trial(values, config.training.seed) == config
+        inside = all(_holds(distribution, values[path]) for path, distribution in self.dimensions.items())
+        return values if same and inside else None
+
+    def front_ends(self) -> list[TrialConfig]:
+        """One configuration for each front end that a trial can ask for.
+
+        Raises ConfigError where a front end's setting is searched by a range: each needs a cache.
+        """
+        searched = {p: d for p, d in self.dimensions.items() if p.startswith("features.")}
+        for path, distribution in searched.items():
+            if not isinstance(distribution, CategoricalDistribution):
+                raise ConfigError(f"{self.machine}: space.{path}: give choices; each needs features of its own")
+        choices = itertools.product(*(d.choices for d in searched.values()))  # type: ignore[attr-defined]
+        return [self.trial({**self.paper, **dict(zip(searched, c, strict=True))}, 0) for c in choices]
+
+    def settings(self) -> dict[str, Any]:
+        """What makes two searches the same, as JSON would have it."""
+        space = {path: repr(distribution) for path, distribution in self.dimensions.items()}
+        return {"base": self.trial(self.paper, 0).model_dump(), "space": space, "paper": self.paper}
+
+
+def spaces_folder() -> Path:
+    """Where the shipped search spaces lie: in the wheel beside the package, else in the checkout."""
+    package = Path(oddsound.__file__).parent
+    installed = package / "search_spaces"
+    return installed if installed.is_dir() else package.parents[1] / "search_spaces"
+
+
+def load_space(machine: str, overrides: Sequence[Mapping[str, Any]] = ()) -> SearchSpace:
+    """The shipped space of `machine`, or `default.yaml` for a machine type that has none of its own.
+
+    `overrides` are laid over its base, one after another. A searched setting that an override names
+    is no longer searched: it has that value in every trial.
+    """
+    folder = spaces_folder()
+    own = folder / f"{machine}.yaml"
+    path = own if own.is_file() else folder / "default.yaml"
+    return read_space(machine, path, overrides)
+
+
+def read_space(machine: str, path: Path, overrides: Sequence[Mapping[str, Any]] = ()) -> SearchSpace:
+    """The space in the file at `path`. Raises ConfigError by file and setting."""
+    file = validated(SpaceFile, read_mapping(path), str(path))
+    fixed = overlay({}, *overrides)
+    searched = {name: d for name, d in file.space.items() if not _names(fixed, name)}
+    space = SearchSpace(
+        machine=machine,
+        base=overlay(file.base, nested(file.paper), fixed),
+        dimensions={name: _distribution(d, name, path) for name, d in searched.items()},
+        paper={name: value for name, value in file.paper.items() if name in searched},
+    )
+    _refuse_unusable(space, path)
+    return space
+
+
+def _holds(distribution: BaseDistribution, value: Any) -> bool:
+    if isinstance(distribution, CategoricalDistribution):
+        return value in distribution.choices
+    assert isinstance(distribution, FloatDistribution | IntDistribution)
+    return bool(distribution.low <= value <= distribution.high)
+
+
+def _distribution(dimension: Dimension, name: str, path: Path) -> BaseDistribution:
+    try:
+        return dimension.distribution()
+    except ValueError as error:
+        raise ConfigError(f"{path}: space.{name}: {str(error).splitlines()[0]}") from error
+
+
+def _refuse_unusable(space: SearchSpace, path: Path) -> None:
+    known = sorted(_dotted(TrialConfig(machine=space.machine).model_dump()))
+    for name in space.dimensions:
+        if name not in known or name in ("machine", SEED):
+            near = difflib.get_close_matches(name, known, n=2) or known
+            raise ConfigError(f"{path}: space.{name}: no such setting; did you mean {' or '.join(near)}?")
+    missing = sorted(space.dimensions.keys() - space.paper.keys())
+    if missing:
+        raise ConfigError(f"{path}: paper: lacks {', '.join(missing)}; it is the first trial of the search")
+    if space.params(space.trial(space.paper, 0)) is None:
+        raise ConfigError(
+            f"{path}: paper: lies outside of the space; widen it, the paper's trial is the first"
+        )
+
+
+def _dotted(tree: Mapping[str, Any], prefix: str = "") -> list[str]:
+    names = []
+    for key, value in tree.items():
+        names += _dotted(value, f"{prefix}{key}.") if isinstance(value, Mapping) else [f"{prefix}{key}"]
+    return names
+
+
+def _names(tree: Mapping[str, Any], path: str) -> bool:
+    """Whether `tree` gives the dotted setting `path` a value."""
+    value: Any = tree
+    for key in path.split("."):
+        if not isinstance(value, Mapping) or key not in value:
+            return False
+        value = value[key]
+    return True
+
+
+def _at(config: TrialConfig, path: str) -> Any:
+    value: Any = config
+    for key in path.split("."):
+        value = getattr(value, key)
+    return value

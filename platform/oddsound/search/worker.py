@@ -1,0 +1,32 @@
+"""What runs in a Ray worker: one trial."""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from ray import tune
+
+from oddsound.config import TrialConfig
+from oddsound.errors import DataError
+from oddsound.training.data import MachineData
+from oddsound.training.trial import run_trial
+
+
+def train_trial(handed: dict[str, Any]) -> None:
+    """Run the trial of `handed` (what `MachineStudies.suggest` gives) and report each evaluated epoch."""
+    torch.set_num_threads(max(1, int(os.environ.get("OMP_NUM_THREADS", "1"))))
+    config = TrialConfig.model_validate(handed["trial"])
+    data = _open(handed["cache"])
+    if data.digest != handed["data_digest"]:
+        raise DataError(f"{config.machine}: the feature cache {handed['cache']} is of other recordings")
+    run_trial(config, data, tune.report, trials=Path(handed["trials"]), number=handed["number"])
+
+
+@lru_cache(maxsize=8)
+def _open(cache: str) -> MachineData:
+    """An actor runs many trials and maps each cache once."""
+    return MachineData.open(Path(cache))
