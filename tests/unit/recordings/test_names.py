@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 import pytest
@@ -150,7 +151,8 @@ def test_names_of_2021_go_round(
     )  # fmt: skip
 
 
-_PIECES = [*"section id _ 00 0000 00000000 source target train test normal anomaly .wav ٣".split(), "\n"]
+_PIECES = ["section", "id", "_", "00", "0000", "00000000", "source", "target", "train", "test"]
+_PIECES += ["normal", "anomaly", ".wav", "x", "\n", "٣"]
 _ALMOST = st.lists(st.sampled_from(_PIECES), max_size=16).map("".join)
 
 
@@ -161,3 +163,21 @@ def test_any_text_parses_or_raises_our_own_error(file: str, folder: str) -> None
             parse(file)
         except FileNameError as error:
             assert str(error).isprintable()
+
+
+SHARED = Path(__file__).resolve().parents[3] / "../shared/data"
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="no real data beside the checkout")
+def test_every_name_of_the_real_scores_labels_and_recordings_parses() -> None:
+    n_scores = 0
+    for path in [*SHARED.glob("dcase2021_scores/anomaly_*"), *SHARED.glob("dcase2021_ground_truth/*.csv")]:
+        for file, _ in csv.reader(path.read_text().splitlines()):
+            name = parse_score_name(file)
+            assert f"section_{name.section}_{name.domain}_test.csv" in path.name
+            n_scores += 1
+    assert n_scores == 8621 + 8635
+    with open(SHARED / "slider2020" / "manifest.csv", newline="") as manifest:
+        clips = [parse_clip(Path(r["path"]), "slider", Path(r["path"]).parent.name)
+                 for r in csv.DictReader(manifest)]  # fmt: skip
+    assert {clip.section for clip in clips} == {"00", "02", "04", "06"}

@@ -1,0 +1,134 @@
+"""`oddsound data`: look at a folder of recordings, or make a synthetic one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from oddsound.recordings.index import DataIndex
+
+_COLUMNS = ("machine", "section", "domain", "split", "label", "clips", "seconds")
+
+
+@click.group()
+def data() -> None:
+    """Look at a folder of recordings, or make a synthetic one."""
+
+
+@data.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="One JSON document instead of a table.")
+def check(folder: Path, as_json: bool) -> None:
+    """Open every recording below DIR: count the good ones, name the bad ones.
+
+    \b
+    Examples:
+      oddsound data check data/
+      oddsound data check data/ --json > counts.json
+
+    Prints one row a machine type, section, domain, split and label, with the shortest and longest
+    clip's seconds. Each bad file goes to stderr with its reason; exit code 3 if there is any.
+    """
+    from oddsound.errors import DataError
+    from oddsound.recordings.index import check_folder
+
+    index, bad = check_folder(folder)
+    rows = _rows(index)
+    click.echo(_json(folder, rows, bad) if as_json else _table(rows))
+    for _, reason in bad:
+        click.echo(reason, err=True)
+    if bad:
+        total = len(index.clips) + len(bad)
+        raise DataError(f"{folder}: {len(bad)} of {total} are bad, named above; remove or replace them")
+    click.echo(f"{len(index.clips)} recordings, all good. Next: oddsound run {folder} --out RUN", err=True)
+
+
+@data.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--seconds", default=10.0, show_default=True, help="Length of a clip.")
+@click.option("--train", default=50, show_default=True, help="Source training clips a section.")
+@click.option("--target", default=3, show_default=True, help="Target training clips a section.")
+@click.option("--test", default=10, show_default=True, help="Test clips a section, domain and class.")
+@click.option("--seed", default=0, show_default=True, help="The same seed gives the same bytes.")
+@click.option("--no-evaluation", is_flag=True, help="Leave out sections 03-05 and their ground truth.")
+@click.option("--machines", metavar="A,B", help="Only these machine types.  [default: all seven]")
+def synth(
+    folder: Path,
+    seconds: float,
+    train: int,
+    target: int,
+    test: int,
+    seed: int,
+    no_evaluation: bool,
+    machines: str | None,
+) -> None:
+    """Write synthetic machines to DIR, in the layout of DCASE 2021 Task 2.
+
+    \b
+    Examples:
+      oddsound data synth data/
+      oddsound data synth tiny/ --seconds 2 --train 8 --test 4 --machines fan,valve
+
+    The same command goes on where it was cut short, and does nothing where it had finished. DIR must
+    be new, empty, or of the same arguments.
+    """
+    from oddsound.recordings.synth import ALL_SEVEN, synthesise
+
+    chosen = ALL_SEVEN if machines is None else [name for name in machines.split(",") if name]
+    n_clips = synthesise(
+        folder,
+        seconds=seconds,
+        n_train_source=train,
+        n_train_target=target,
+        n_test=test,
+        evaluation=not no_evaluation,
+        machines=chosen,
+        seed=seed,
+        report=lambda machine, n: click.echo(f"{machine}: {n} clips", err=True),
+    )
+    done = f"{n_clips} clips written" if n_clips else "already there, nothing to do"
+    click.echo(f"{done}. Next: oddsound data check {folder}", err=True)
+
+
+def _rows(index: DataIndex) -> list[dict[str, Any]]:
+    """The index's counts, with the shortest and longest clip of each row in s."""
+    from dataclasses import asdict
+
+    from oddsound.recordings.reader import probe
+
+    lengths: dict[tuple[object, ...], list[float]] = {}
+    for clip in index.clips:
+        group = (clip.machine, clip.section, clip.domain, clip.split, clip.label)
+        lengths.setdefault(group, []).append(probe(clip.path).seconds)
+    rows = []
+    for count in index.counts():
+        seconds = lengths[count.machine, count.section, count.domain, count.split, count.label]
+        rows.append(asdict(count) | {"min_seconds": min(seconds), "max_seconds": max(seconds)})
+    return rows
+
+
+def _json(folder: Path, rows: list[dict[str, Any]], bad: list[tuple[Path, str]]) -> str:
+    import json
+
+    named = [{"path": str(path), "reason": reason} for path, reason in bad]
+    return json.dumps({"root": str(folder), "counts": rows, "bad": named}, indent=2)
+
+
+def _table(rows: list[dict[str, Any]]) -> str:
+    """Columns as wide as their widest cell, numbers to the right."""
+    lines = [list(_COLUMNS)]
+    for row in rows:
+        low, high = (f"{row[name]:.4g}" for name in ("min_seconds", "max_seconds"))
+        words = [str(row[name] or "-") for name in _COLUMNS[:5]]
+        lines.append([*words, str(row["n_clips"]), low if low == high else f"{low}-{high}"])
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        "  ".join(
+            cell.rjust(w) if i >= 5 else cell.ljust(w)
+            for i, (cell, w) in enumerate(zip(line, widths, strict=True))
+        )
+        for line in lines
+    )
