@@ -7,7 +7,6 @@ machine type in both is one.
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable
@@ -17,7 +16,7 @@ from pathlib import Path
 
 from oddsound.errors import DataError, FileNameError, RecordingError
 from oddsound.recordings.clip import Clip, Domain, Label, Split
-from oddsound.recordings.names import FOLDERS, parse_clip, shown
+from oddsound.recordings.names import FOLDERS, did_you_mean, parse_clip, shown
 from oddsound.recordings.reader import SAMPLE_RATE, check_clip
 
 BadFile = tuple[Path, str]
@@ -197,9 +196,7 @@ def _content_digest(path: Path) -> str:
 
 
 def _unknown(machine: str, known: Collection[str], root: Path) -> DataError:
-    lower = {name.lower(): name for name in known}
-    near = [lower[name] for name in difflib.get_close_matches(machine.lower(), lower, n=1)]
-    hint = f"did you mean {near[0]}? " if near else ""
+    hint = did_you_mean(machine, known)
     return DataError(f"{shown(root)}: no machine type {machine!r}; {hint}It holds {_listed(known)}")
 
 

@@ -9,7 +9,9 @@
 
 from __future__ import annotations
 
+import difflib
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -74,6 +76,13 @@ def shown(name: str | Path) -> str:
     """`name` as it may stand in a message of one line, whatever bytes the file system holds."""
     text = str(name)
     return text if text.isprintable() else ascii(text)
+
+
+def did_you_mean(name: str, known: Collection[str]) -> str:
+    """ "did you mean fan? " for "Fan", and "" where nothing known is near."""
+    lower = {word.lower(): word for word in known}
+    near = difflib.get_close_matches(name.lower(), lower, n=1)
+    return f"did you mean {shown(lower[near[0]])}? " if near else ""
 
 
 def _parse(file: str, where: str) -> tuple[ScoreName, Split | None]:

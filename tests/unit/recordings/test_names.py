@@ -6,7 +6,7 @@ import csv
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oddsound.errors import FileNameError
@@ -125,6 +125,7 @@ _ATTRIBUTES = st.text(
 )
 
 
+@settings(deadline=None)
 @given(
     section=st.integers(0, 99),
     domain=st.sampled_from(["source", "target"]),
@@ -156,6 +157,7 @@ _PIECES += ["normal", "anomaly", ".wav", "x", "\n", "٣"]
 _ALMOST = st.lists(st.sampled_from(_PIECES), max_size=16).map("".join)
 
 
+@settings(deadline=None)
 @given(file=st.text(max_size=60) | _ALMOST, folder=st.sampled_from(FOLDERS) | st.text(max_size=8))
 def test_any_text_parses_or_raises_our_own_error(file: str, folder: str) -> None:
     for parse in (parse_score_name, lambda f: parse_clip(Path(f), "fan", folder)):
@@ -177,7 +179,7 @@ def test_every_name_of_the_real_scores_labels_and_recordings_parses() -> None:
             assert f"section_{name.section}_{name.domain}_test.csv" in path.name
             n_scores += 1
     assert n_scores == 8621 + 8635
-    with open(SHARED / "slider2020" / "manifest.csv", newline="") as manifest:
+    with (SHARED / "slider2020" / "manifest.csv").open(newline="") as manifest:
         clips = [parse_clip(Path(r["path"]), "slider", Path(r["path"]).parent.name)
                  for r in csv.DictReader(manifest)]  # fmt: skip
     assert {clip.section for clip in clips} == {"00", "02", "04", "06"}

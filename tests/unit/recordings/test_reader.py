@@ -128,7 +128,7 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
             read_clip(tmp_path / name)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200, deadline=None)
 @given(content=st.binary(max_size=200))
 def test_arbitrary_bytes_raise_only_our_own_error(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "clip.wav"
@@ -137,7 +137,7 @@ def test_arbitrary_bytes_raise_only_our_own_error(tmp_path: Path, content: bytes
         read_clip(path)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300, deadline=None)
 @given(
     flips=st.lists(st.tuples(st.integers(0, 47), st.integers(0, 255)), max_size=6), end=st.integers(0, 4044)
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import math
 import wave
@@ -14,7 +13,7 @@ from typing import cast
 
 from oddsound.errors import ConfigError, DataError
 from oddsound.recordings.clip import Domain, Label, Split
-from oddsound.recordings.names import shown
+from oddsound.recordings.names import did_you_mean, shown
 from oddsound.recordings.reader import MIN_SAMPLES
 from oddsound.recordings.synth.render import render
 from oddsound.recordings.synth.setting import KINDS, generator
@@ -120,9 +119,7 @@ def synthesise(
 
 def _require_known(machine: str) -> None:
     if machine not in KINDS:
-        lower = {name.lower(): name for name in ALL_SEVEN}
-        near = [lower[name] for name in difflib.get_close_matches(machine.lower(), lower, n=1)]
-        hint = f"did you mean {near[0]}? " if near else ""
+        hint = did_you_mean(machine, ALL_SEVEN)
         raise ConfigError(f"no synthetic machine type {machine!r}; {hint}There are {', '.join(ALL_SEVEN)}")
 
 

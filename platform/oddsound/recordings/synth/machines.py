@@ -122,7 +122,7 @@ def toy_car(take: Take) -> Signal:
     at = take.rng.integers(0, take.n, size=max(1, take.rng.poisson(25 * take.n / SAMPLE_RATE)))
     clatter = take.strokes(at, decay_ms=5)
     slow = gap_envelope(turns / 8, take.fault)
-    motor = slow * unit(unit(hum) + np.float32(0.6) * unit(whine))
+    motor: Signal = slow * unit(unit(hum) + np.float32(0.6) * unit(whine))
     plastic: Signal = take.load() * (unit(clatter) + take.air())
     return motor + np.float32(0.5) * plastic
 
@@ -133,7 +133,8 @@ def toy_train(take: Take) -> Signal:
     joints = np.sort(np.concatenate([moments(turns), moments(turns - 0.18)]))
     clacks = take.strokes(joints, decay_ms=10)
     motor = harmonics(take.rng, turns * take.setting.order, take.falling(10, 0.7))
-    return unit(clacks) + np.float32(0.8) * unit(motor) + np.float32(0.5) * take.load() * take.air()
+    rolling: Signal = np.float32(0.5) * take.load() * take.air()
+    return unit(clacks) + np.float32(0.8) * unit(motor) + rolling
 
 
 MACHINES: dict[str, Callable[[Take], Signal]] = {
