@@ -6,6 +6,8 @@ it, and whatever a tracking server missed is sent later (`sync`), each finished 
 
 import os
 
-# MLflow reads both while it is imported, and stdout is data: before any module below imports it.
+# stdout is data, stderr is ours, and nobody is told what is run here. MLflow reads some of these while
+# it is imported, so they stand here, before any module of this room imports it.
 os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")

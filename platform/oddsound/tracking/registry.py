@@ -207,7 +207,10 @@ def _create(store: Store, name: str, trial: TrackedTrial, rank: int, about: str)
         SEARCH: trial.search,
     }
     source = f"{trial.artifact_uri}/model"
-    return store.client.create_model_version(name, source, trial.run_id, tags, description=about)
+    # 0: the model is there already, there is nothing to wait for.
+    return store.client.create_model_version(
+        name, source, trial.run_id, tags, description=about, await_creation_for=0
+    )
 
 
 def _move_aliases(store: Store, name: str, ranked: list[RegisteredVersion]) -> None:

@@ -7,12 +7,11 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from server_process import stop, wait_until_healthy
 
 from oddsound.tracking.store import Store, open_store
 
@@ -66,21 +65,3 @@ def serve(
     for server in started:
         stop(server)
     log.close()
-
-
-def wait_until_healthy(address: str, server: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and server.poll() is None:
-        try:
-            with urllib.request.urlopen(f"{address}/health", timeout=1):
-                return
-        except OSError:
-            time.sleep(0.1)
-    raise AssertionError(f"the server did not come up: exit code {server.poll()}")
-
-
-def stop(server: subprocess.Popen[bytes]) -> None:
-    """End this one server; its worker goes with it."""
-    if server.poll() is None:
-        server.terminate()
-        server.wait(20)

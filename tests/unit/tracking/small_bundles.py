@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import zipfile
 from collections.abc import Mapping
-from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +27,7 @@ def small_bundle(
     bundle.path.mkdir(parents=True)
     bundle.write("config.json", config.model_dump())
     save_file({"layer.weight": np.full((4, 4), number, np.float32)}, bundle.weights)
-    save(table(machine, number), bundle.scores_path)
+    table(machine, number).save(bundle.scores_path)
     bundle.write("history.json", history(omega, epochs))
     bundle.write_result(result(bundle, config, number, metrics(omega)))
     return bundle
@@ -85,11 +83,3 @@ def result(bundle: Bundle, config: TrialConfig, number: int, values: Mapping[str
         finished="2026-01-02T03:04:05.250000+00:00",
         versions={"torch": "2.11.0"},
     )
-
-
-def save(scores: ScoreTable, path: Path) -> None:
-    """TEMPORARY"""
-    with zipfile.ZipFile(path, "w") as archive:
-        for column in fields(scores):
-            with archive.open(f"{column.name}.npy", "w") as stream:
-                np.lib.format.write_array(stream, np.asarray(getattr(scores, column.name)))

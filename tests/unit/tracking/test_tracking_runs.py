@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from unittest.mock import patch
 
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
 from small_bundles import DIGEST, failed_bundle, small_bundle
 
 from oddsound.config import nested
@@ -19,7 +22,7 @@ from oddsound.tracking.layout import Search, flattened, registered_name
 from oddsound.tracking.registry import best_trials
 from oddsound.tracking.runs import close_search, open_search
 from oddsound.tracking.store import Store, open_store
-from oddsound.tracking.sync import sync
+from oddsound.tracking.sync import SyncReport, sync
 from oddsound.training.bundle import Bundle, bundles
 
 SEARCH = Search("s1", "demo")
@@ -138,6 +141,34 @@ def test_a_run_cut_short_is_sent_again_and_stands_once(store: Store, tmp_path: P
     (run,) = runs(store)
     assert list(report.uploaded.values()) == [run.info.run_id]
     assert run.data.tags["oddsound.complete"] == "true"
+
+
+def test_after_an_outage_the_same_store_looks_again(store: Store, tmp_path: Path) -> None:
+    trials = tmp_path / "trials"
+    first, second = small_bundle(trials, 0, 0.6), small_bundle(trials, 1, 0.7)
+    report = SyncReport()
+    with (
+        patch.object(MlflowClient, "log_artifact", log_artifact_until(2)),
+        patch.object(Store, "probe", side_effect=TrackingError("nobody answers")),
+        pytest.raises(TrackingError, match="nobody answers"),
+    ):
+        sync(store, SEARCH, everything(trials), report=report)
+    assert list(report.uploaded) == [first.path.name] and len(runs(store)) == 2
+    sync(store, SEARCH, everything(trials), report=report)
+    assert (list(report.uploaded), report.failed) == ([first.path.name, second.path.name], {})
+    assert {run.info.run_id for run in runs(store)} == set(report.uploaded.values())
+
+
+def log_artifact_until(trial: int) -> Callable[..., None]:
+    """MlflowClient.log_artifact that fails from the first file of the `trial`-th trial on."""
+    calls, real = count(), MlflowClient.log_artifact
+
+    def log_artifact(*args: object) -> None:
+        if next(calls) >= 6 * (trial - 1):
+            raise MlflowException("connection lost")
+        real(*args)
+
+    return log_artifact
 
 
 def test_a_double_of_a_complete_run_is_deleted(store: Store, tmp_path: Path) -> None:

@@ -77,20 +77,21 @@ def test_a_dead_address_is_one_line_in_seconds(host: str, free_port: int, tmp_pa
     assert "secret" not in str(raised.value) and "\n" not in str(raised.value)
 
 
-class _Silent(http.server.BaseHTTPRequestHandler):
-    """Somebody else's web server: no page that MLflow would have."""
+class _Other(http.server.BaseHTTPRequestHandler):
+    """Somebody else's web server: it has no page of MLflow's, and hangs up on a POST."""
 
-    def do_POST(self) -> None:
+    def do_GET(self) -> None:
         self.send_error(404)
 
-    do_GET = do_POST
+    def do_POST(self) -> None:
+        self.close_connection = True
 
     def log_message(self, format: str, *args: object) -> None: ...
 
 
 @pytest.fixture
 def other_server() -> Iterator[str]:
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Silent) as server:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Other) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         yield f"127.0.0.1:{server.server_address[1]}"
@@ -99,8 +100,9 @@ def other_server() -> Iterator[str]:
 
 
 def test_a_server_that_is_not_mlflow_is_one_line_without_the_password(
-    other_server: str, tmp_path: Path
+    other_server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     with pytest.raises(TrackingError, match="opening the tracking store: MLflow at http://127") as raised:
         open_store(f"http://me:secret@{other_server}", tmp_path)
     assert "secret" not in str(raised.value)

@@ -11,7 +11,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 import pytest
-from conftest import stop
+from server_process import stop
 from small_bundles import failed_bundle, small_bundle
 
 from oddsound.errors import TrackingError
@@ -127,6 +127,7 @@ def test_a_writer_that_was_never_nudged_touches_nothing(tmp_path: Path) -> None:
     assert str(writer.close()) == "0 sent, 0 there already, 0 failed"
 
 
+@pytest.mark.slow
 def test_a_real_server_that_dies_and_comes_back(
     serve: Callable[[], tuple[str, subprocess.Popen[bytes]]],
     tmp_path: Path,
@@ -137,7 +138,7 @@ def test_a_real_server_that_dies_and_comes_back(
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
     trials = tmp_path / "trials"
     for number in range(2):
-        small_bundle(trials, number, 0.5 + number / 10)
+        small_bundle(trials, number, 0.5 + number / 10, epochs=400)  # more than one call takes
     address, server = serve()
     writer = Writer(lambda: open_store(address, tmp_path), SEARCH, trials, pause_s=0.2)
     writer.nudge("fan")
