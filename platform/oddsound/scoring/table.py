@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -76,7 +77,9 @@ class ScoreTable:
         """Write an npz without pickles at `path`, whole or not at all."""
         temporary = path.with_name(path.name + ".partial")
         # savez's own parameter is called `file`, hence the prefix.
-        columns: dict[str, Any] = {f"{_PREFIX}{f.name}": np.asarray(getattr(self, f.name)) for f in fields(self)}
+        columns: dict[str, Any] = {
+            f"{_PREFIX}{f.name}": np.asarray(getattr(self, f.name)) for f in fields(self)
+        }
         with temporary.open("wb") as stream:
             np.savez_compressed(stream, **columns)
         temporary.replace(path)
@@ -85,9 +88,10 @@ class ScoreTable:
     def load(cls, path: Path) -> ScoreTable:
         """Read what `save` wrote. Raises ScoreError where that isn't what is there."""
         try:
-            with np.load(path, allow_pickle=False) as stored:
+            # np.load leaves a file open that it can't read, unless the stream is ours.
+            with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
                 columns = {name: stored[f"{_PREFIX}{name}"] for name in _COLUMNS}
                 classes = tuple(str(c) for c in stored[f"{_PREFIX}classes"])
                 return cls(str(stored[f"{_PREFIX}machine"]), classes, **columns)
-        except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+        except (OSError, ValueError, TypeError, KeyError, EOFError, BadZipFile, zlib.error) as error:
             raise ScoreError(f"{path}: not a score table ({error}); remove it and run again") from error

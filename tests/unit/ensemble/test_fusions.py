@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit.scoring.tables import score_table
 
@@ -10,6 +10,7 @@ from oddsound.ensemble.fusions import FUSIONS, fuse
 from oddsound.errors import ConfigError, ScoreError
 from oddsound.scoring.table import ScoreTable
 
+quick = settings(deadline=None, max_examples=40)
 seeds = st.lists(st.integers(0, 50), min_size=1, max_size=4)
 
 
@@ -29,6 +30,7 @@ def test_a_member_twice_is_that_member(name: str) -> None:
     np.testing.assert_allclose(fuse(name, [member, member]).score, member.score, atol=1e-9)
 
 
+@quick
 @given(seeds)
 def test_mean_is_between_min_and_max(of: list[int]) -> None:
     tables = members(of)
@@ -37,6 +39,7 @@ def test_mean_is_between_min_and_max(of: list[int]) -> None:
     assert (mean >= np.min([table.score for table in tables], axis=0) - 1e-12).all()
 
 
+@quick
 @given(seeds, st.randoms(use_true_random=False))
 def test_order_of_members_does_not_matter_but_for_best(of: list[int], random: object) -> None:
     tables = members(of)
@@ -47,6 +50,7 @@ def test_order_of_members_does_not_matter_but_for_best(of: list[int], random: ob
     assert fuse("best", tables) is tables[0]
 
 
+@quick
 @given(seeds)
 def test_probabilities_sum_to_one(of: list[int]) -> None:
     for name in FUSIONS:

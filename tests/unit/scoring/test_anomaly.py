@@ -1,12 +1,13 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from oddsound.errors import ScoreError
 from oddsound.scoring.anomaly import anomaly_score, score_from_probabilities, softmax
 
+quick = settings(deadline=None, max_examples=40)
 logits = arrays(np.float64, (3, 2, 4), elements=st.floats(-80, 80))
 targets = arrays(np.int64, 3, elements=st.integers(0, 3))
 
@@ -23,11 +24,13 @@ def test_saturated_clips_do_not_tie() -> None:
     assert score.tolist() == [-40.0, -50.0]
 
 
+@quick
 @given(logits, targets)
 def test_logits_and_probabilities_agree(z: np.ndarray, y: np.ndarray) -> None:
     np.testing.assert_allclose(score_from_probabilities(softmax(z), y), anomaly_score(z, y), atol=1e-9)
 
 
+@quick
 @given(logits, targets, st.permutations(range(3)), st.permutations(range(4)))
 def test_order_of_clips_and_classes_does_not_matter(
     z: np.ndarray, y: np.ndarray, clips: list[int], classes: list[int]
@@ -38,12 +41,14 @@ def test_order_of_clips_and_classes_does_not_matter(
     np.testing.assert_array_equal(anomaly_score(z[clips], y[clips]), anomaly_score(z, y)[clips])
 
 
+@quick
 @given(logits, targets)
 def test_a_clip_is_the_mean_of_its_segments(z: np.ndarray, y: np.ndarray) -> None:
     by_segment = [anomaly_score(z[:, i : i + 1], y) for i in range(2)]
     np.testing.assert_allclose(anomaly_score(z, y), np.mean(by_segment, axis=0), atol=1e-12)
 
 
+@quick
 @given(logits)
 def test_softmax_sums_to_one(z: np.ndarray) -> None:
     np.testing.assert_allclose(softmax(z).sum(axis=-1), 1, rtol=1e-14)

@@ -1,12 +1,13 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
 from oddsound.errors import ScoreError
 from oddsound.scoring.metrics import Definition, auc, pauc
 
+quick = settings(deadline=None, max_examples=40)
 Clips = tuple[np.ndarray, np.ndarray]
 
 
@@ -22,12 +23,14 @@ def clips(draw: st.DrawFn, distinct: bool = False, tens: bool = False) -> Clips:
     return labels, np.array(draw(st.lists(st.integers(-5, 5), min_size=n, max_size=n)), dtype=float)
 
 
+@quick
 @given(clips())
 def test_equals_sklearn_with_ties(of: Clips) -> None:
     assert auc(*of) == pytest.approx(roc_auc_score(*of), abs=1e-12)
     assert pauc(*of) == pytest.approx(roc_auc_score(*of, max_fpr=0.1), abs=1e-12)
 
 
+@quick
 @given(clips())
 def test_auc_is_the_share_of_pairs_in_order(of: Clips) -> None:
     label, score = of
@@ -35,6 +38,7 @@ def test_auc_is_the_share_of_pairs_in_order(of: Clips) -> None:
     assert auc(label, score) == pytest.approx(((gap > 0) + 0.5 * (gap == 0)).mean(), abs=1e-12)
 
 
+@quick
 @given(clips(), st.randoms(use_true_random=False))
 def test_order_of_clips_does_not_matter(of: Clips, random: object) -> None:
     label, score = of
@@ -44,6 +48,7 @@ def test_order_of_clips_does_not_matter(of: Clips, random: object) -> None:
         assert metric(label, score) == pytest.approx(metric(label[order], score[order]), abs=1e-12)
 
 
+@quick
 @given(clips())
 def test_a_monotone_map_changes_nothing(of: Clips) -> None:
     label, score = of
@@ -54,6 +59,7 @@ def test_a_monotone_map_changes_nothing(of: Clips) -> None:
     assert auc(label, -score) == pytest.approx(1 - auc(label, score), abs=1e-12)
 
 
+@quick
 @given(clips(distinct=True, tens=True))
 def test_official_is_the_standardised_eq6_where_pn_is_whole(of: Clips) -> None:
     x = pauc(*of, "eq6")

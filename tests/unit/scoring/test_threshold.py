@@ -1,11 +1,13 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit.scoring.tables import score_table
 
 from oddsound.errors import ScoreError
 from oddsound.scoring.threshold import fit_gamma, gamma_threshold, section_thresholds
+
+quick = settings(deadline=None, max_examples=40)
 
 
 @pytest.mark.parametrize("shape", [1, 3, 9])
@@ -15,6 +17,7 @@ def test_a_tenth_of_gamma_scores_lies_above(shape: float, offset: float) -> None
     assert (scores > gamma_threshold(scores)).mean() == pytest.approx(0.1, abs=0.02)
 
 
+@quick
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=30), st.floats(0.01, 0.99))
 def test_finite_whatever_the_scores(scores: list[float], quantile: float) -> None:
     threshold = gamma_threshold(scores, quantile)
