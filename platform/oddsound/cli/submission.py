@@ -45,9 +45,8 @@ def check(package: Path, data: Path | None, machines: tuple[str, ...], as_json: 
     problems = problems_of(read, expected)
     click.echo(_json(read, problems) if as_json else _text(read, problems))
     if problems:
-        raise SubmissionError(
-            f"{package}: {len(problems)} problem{'s' if len(problems) > 1 else ''}; see above"
-        )
+        count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
+        raise SubmissionError(f"{package}: {count}, listed above; mend them before the upload")
 
 
 def _text(package: Package, problems: list[Problem]) -> str:
