@@ -6,11 +6,11 @@ Only one process writes the runs of a search at a time; the search, or `oddsound
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Literal
 
-from mlflow.entities import Metric, Run, RunTag
+from mlflow.entities import Run, RunTag
 
 from oddsound.errors import BundleError
 from oddsound.tracking.layout import (
@@ -36,8 +36,6 @@ from oddsound.tracking.store import Store
 from oddsound.training.bundle import Bundle
 
 Status = Literal["FINISHED", "FAILED", "KILLED"]
-_PER_CALL = 1000
-"""MLflow's limit of metrics in one call; parameters and tags count too where they come along."""
 
 
 def open_search(store: Store, search: Search, machine: str) -> str:
@@ -127,9 +125,8 @@ def log_trial(store: Store, search: Search, parent: str, trial: Trial, counts: M
         tags = trial_tags(search, parent, result)
         run = str(store.client.create_run(experiment, start, tags, trial.run_name).info.run_id)
         store.client.log_inputs(run, [dataset_input(search, result, counts)])
-        store.client.log_batch(run, params=trial_params(trial.config), synchronous=True)
-        for batch in _batches(metrics):
-            store.client.log_batch(run, metrics=batch, synchronous=True)
+        # MLflow's client cuts this into calls of the 1000 that a server takes at most.
+        store.client.log_batch(run, metrics, trial_params(trial.config), synchronous=True)
         _log_artifacts(store, run, trial.bundle)
         store.client.set_terminated(run, "FINISHED", end)
         store.client.set_tag(run, COMPLETE, "true")
@@ -141,11 +138,6 @@ def _log_artifacts(store: Store, run: str, bundle: Bundle) -> None:
         store.client.log_artifact(run, str(bundle.path / name))
     for path in (bundle.weights, bundle.path / "config.json"):
         store.client.log_artifact(run, str(path), "model")
-
-
-def _batches(metrics: Sequence[Metric]) -> Iterator[Sequence[Metric]]:
-    for first in range(0, len(metrics), _PER_CALL):
-        yield metrics[first : first + _PER_CALL]
 
 
 def _runs(store: Store, experiment: str, search: Search, kind: str) -> Iterator[Run]:
