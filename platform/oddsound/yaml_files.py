@@ -21,7 +21,7 @@ class _StrictLoader(yaml.SafeLoader):
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
             raise yaml.MarkedYAMLError(
-                problem="aliases are not taken", problem_mark=self.peek_event().start_mark
+                problem="aliases are not taken", problem_mark=self.get_mark()
             )
         return super().compose_node(parent, index)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import sys
 import traceback
 from collections.abc import Sequence
@@ -20,24 +19,16 @@ from oddsound.errors import OddsoundError
 
 
 class _Commands(click.Group):
-    """Lists commands in the order of the work and names the near ones of an unknown one."""
+    """Lists its commands in the order of the work."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)
 
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        try:
-            return super().resolve_command(ctx, args)
-        except click.UsageError as error:
-            near = difflib.get_close_matches(args[0], self.commands, n=2)
-            if near:
-                error.message += f" Did you mean {' or '.join(near)}?"
-            raise
+
+_CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(cls=_Commands, context_settings=_CONTEXT)
 @click.version_option(__version__, prog_name="oddsound")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def oddsound(debug: bool) -> None:

@@ -32,10 +32,10 @@ class Progress:
     def __init__(self, machines: Mapping[str, tuple[int, int, float | None]]) -> None:
         self._rows = {name: _Row(wanted, done, best=best) for name, (wanted, done, best) in machines.items()}
         self._console = Console(stderr=True)
-        self._live = Live(get_renderable=self._table, console=self._console, refresh_per_second=2)
         self._lock = threading.Lock()
         self._running: set[str] = set()
         self._begun = time.monotonic()
+        self._live = Live(get_renderable=self._table, console=self._console, refresh_per_second=2)
 
     def __enter__(self) -> Progress:
         if self._console.is_terminal:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
 _OPTIONS = (
-    click.option("--trials", default=20, show_default=True, type=click.IntRange(1), help="A machine type."),
     click.option("--epochs", type=click.IntRange(1), help="Short for --set training.epochs=N."),
     click.option(
         "--config",
@@ -20,31 +20,44 @@ _OPTIONS = (
     ),
     click.option("--set", "settings", multiple=True, metavar="A.B=V", help="One setting, e.g. loss.rho=0.1."),
     click.option("--seed", default=0, show_default=True, type=click.IntRange(0)),
-    click.option("--tracking-uri", help="An MLflow server or sqlite:///FILE. Without it: OUT/mlflow/mlflow.db."),
+    click.option(
+        "--tracking-uri", help="An MLflow server or sqlite:///FILE.  [default: OUT/mlflow/mlflow.db]"
+    ),
     click.option(
         "--authors", type=click.Path(path_type=Path), help="YAML of the submission's authors; see the README."
     ),
-    click.option("--pin", "pinned", multiple=True, metavar="MACHINE", help="Submit S1's model for it in S2-S4 too."),
-    click.option("--max-concurrent", default=0, help="Trials at once. 0: as many as fit.  [default: 0]"),
+    click.option(
+        "--pin", "pinned", multiple=True, metavar="MACHINE", help="Take S1's model for it in S2-S4."
+    ),
+    click.option("--max-concurrent", default=0, help="Trials at once.  [default: as many as fit]"),
     click.option("--cpus-per-trial", default=1.0, show_default=True),
-    click.option("--gpus-per-trial", type=float, help="A fraction shares one. Without it: 1 where there are any."),
+    click.option(
+        "--gpus-per-trial", type=float, help="A fraction shares one.  [default: 1 where there are any]"
+    ),
     click.option("--ray-address", default="local", show_default=True, help="Of a running Ray cluster."),
-    click.option("--cache", type=click.Path(path_type=Path), help="Where features are kept.  [default: OUT/features]"),
+    click.option("--cache", type=click.Path(path_type=Path), help="Of features.  [default: OUT/features]"),
 )
 
 
-def run_options(command: Any) -> Any:
-    """The options that `run` and `demo` share."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
+def run_options(n_trials: int) -> Callable[[Any], Any]:
+    """The options that `run` and `demo` share; `n_trials` is the default of --trials."""
+    trials = click.option(
+        "--trials", default=n_trials, show_default=True, type=click.IntRange(1), help="For each machine type."
+    )
+
+    def add(command: Any) -> Any:
+        for option in reversed((trials, *_OPTIONS)):
+            command = option(command)
+        return command
+
+    return add
 
 
 @click.command()
 @click.argument("data", type=click.Path(path_type=Path))
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The run's folder.")
 @click.option("--machines", help="Comma-separated; without it all that DATA has.")
-@run_options
+@run_options(n_trials=20)
 def run(data: Path, out: Path, machines: str | None, **options: Any) -> None:
     """Search, register, fuse and write the submission for the recordings in DATA.
 
@@ -101,7 +114,7 @@ def _run(data: Path, out: Path, machines: list[str] | None, options: dict[str, A
     if outcome.interrupted:
         raise Interrupted("the search was interrupted; the same command goes on from here")
     if writer.problem:
-        raise TrackingError(f"{writer.problem}; every trial is in {out}, the same command sends what is missing")
+        raise TrackingError(f"{writer.problem}; every trial is in {out}, the same command sends the rest")
     submit_run(out, record, authors, options["pinned"])
     stages.refuse_failures(outcome, out)
 

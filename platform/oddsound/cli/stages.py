@@ -13,7 +13,7 @@ import click
 
 from oddsound.cli.progress import Progress
 from oddsound.ensemble.systems import Member, System, build_systems
-from oddsound.errors import DataError, SearchError, TrackingError
+from oddsound.errors import ConfigError, DataError, SearchError, TrackingError
 from oddsound.features.cache import build_cache
 from oddsound.recordings.index import DataIndex
 from oddsound.search.record import RunRecord
@@ -90,6 +90,12 @@ def search(
     return outcome, writer
 
 
+def refuse_unknown(record: RunRecord, pinned: Sequence[str]) -> None:
+    """Raises ConfigError for a pinned machine type that the run doesn't have."""
+    for name in sorted(set(pinned) - record.machines.keys()):
+        raise ConfigError(f"--pin {name}: the run has {', '.join(sorted(record.machines))}")
+
+
 def tracking(run: Path, record: RunRecord) -> Store:
     return open_store(record.tracking_uri, run / "mlflow")
 
@@ -138,7 +144,7 @@ def refuse_failures(outcome: Outcome, run: Path) -> None:
         talk(f"failed: {machine} {trial}: {reason}")
     if outcome.failures:
         raise SearchError(
-            f"{len(outcome.failures)} trial(s) failed, the rest is in {run}; the same command tries them again"
+            f"{len(outcome.failures)} trial(s) failed, the rest is in {run}; the same command retries them"
         )
 
 

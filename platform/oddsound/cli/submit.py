@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from statistics import fmean
+from typing import TYPE_CHECKING
 
 import click
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from oddsound.ensemble.systems import MachineSystem, System
     from oddsound.search.record import RunRecord
+    from oddsound.submission.authors import Authors
+    from oddsound.submission.package import Submission
 
 TOP_K = 5
 
@@ -18,7 +22,7 @@ TOP_K = 5
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--authors", type=click.Path(path_type=Path), help="YAML of the authors; see the README.")
-@click.option("--pin", "pinned", multiple=True, metavar="MACHINE", help="Submit S1's model for it in S2-S4 too.")
+@click.option("--pin", "pinned", multiple=True, metavar="MACHINE", help="Take S1's model for it in S2-S4.")
 def submit(run: Path, authors: Path | None, pinned: tuple[str, ...]) -> None:
     """Fuse the five best trials of each machine type of RUN into S1-S4 and write the package.
 
@@ -32,5 +36,54 @@ def submit(run: Path, authors: Path | None, pinned: tuple[str, ...]) -> None:
         submit_run(run, record, read_authors(authors), pinned)
 
 
-def submit_run(run: Path, record: RunRecord, authors: Any, pinned: Sequence[str]) -> None:
-    """Register the best, build S1-S4, write the package below RUN/submission, print the omega table."""
+def read_authors(path: Path | None) -> Authors:
+    """The authors in the YAML at `path`, or the placeholders where there is none."""
+    from oddsound.submission import authors
+
+    return authors.read_authors(path) if path else authors.PLACEHOLDER
+
+
+def submit_run(run: Path, record: RunRecord, authors: Authors, pinned: Sequence[str]) -> None:
+    """Register the best, fuse S1-S4, write the package to RUN/submission, print the omega table."""
+    from oddsound.cli import stages
+    from oddsound.submission.package import write_submission
+
+    stages.refuse_unknown(record, pinned)
+    store = stages.tracking(run, record)
+    stages.register(store, record, TOP_K)
+    systems = stages.build(store, record, TOP_K, pinned)
+    written = write_submission(systems, run / "submission", authors)
+    click.echo("\n".join(omega_table(systems)))
+    _say_where(run, record, written, placeholder=authors.is_placeholder)
+
+
+def omega_table(systems: Sequence[System]) -> list[str]:
+    """Omega in % by machine type and system, and the mean over machine types; `*`: S1's is submitted."""
+    machines = list(systems[0].machines)
+    rows = [[machine, *(_shown(system.machines[machine]) for system in systems)] for machine in machines]
+    means = [fmean(of.omega_raw or 0.0 for of in system.machines.values()) for system in systems]
+    rows.append(["mean", *(f"{100 * mean:.2f} " for mean in means)])
+    header = ["omega [%]", *(f"S{system.number} " for system in systems)]
+    width = max(len(row[0]) for row in [header, *rows])
+    lines = [f"{row[0]:<{width}}" + "".join(f"{cell:>9}" for cell in row[1:]) for row in [header, *rows]]
+    if any(of.pinned_to_s1 for system in systems for of in system.machines.values()):
+        lines.append("* worse than S1 or pinned: the submission has S1's scores there")
+    return [line.rstrip() for line in lines]
+
+
+def _shown(of: MachineSystem) -> str:
+    return f"{100 * (of.omega_raw or 0.0):.2f}{'*' if of.pinned_to_s1 else ' '}"
+
+
+def _say_where(run: Path, record: RunRecord, written: Submission, *, placeholder: bool) -> None:
+    from oddsound.cli.stages import talk
+
+    talk("")
+    if written.clips == "development":
+        talk("The data has no evaluation clips: the submission is of the development test clips.")
+    if placeholder:
+        talk("The authors are placeholders: `oddsound submit` with --authors FILE writes it with yours.")
+    talk(f"trials      {run / 'trials'}")
+    talk(f"submission  {written.folder} and {written.archive}")
+    talk(f"MLflow      {record.tracking_uri or run / 'mlflow' / 'mlflow.db'} (see mlflow_server/)")
+    talk(f"next        oddsound submission check {run / 'submission'} --data {record.data}")

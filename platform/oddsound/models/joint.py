@@ -28,6 +28,9 @@ class JointOutput:
 class Standardise(nn.Module):
     """(batch, bands, time) minus `mean`, over `std`, per band; does nothing until they are set."""
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, n_mels: int) -> None:
         super().__init__()
         self.register_buffer("mean", torch.zeros(n_mels, 1))
@@ -47,7 +50,7 @@ class JointModel(nn.Module):
         self, config: ModelConfig, features: FeatureConfig, n_classes: int, *, bfloat16: bool = False
     ) -> None:
         super().__init__()
-        self.bfloat16 = bfloat16
+        self.autocast = bfloat16
         self.context = config.ae_context
         self.standardise = Standardise(features.n_mels)
         self.autoencoder = Autoencoder(
@@ -85,7 +88,7 @@ class JointModel(nn.Module):
         return [p for p in self.parameters() if id(p) not in own]
 
     def _pooled(self, x: Tensor) -> Tensor:
-        with torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=self.bfloat16):
+        with torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=self.autocast):
             maps = self.backbone(x.unsqueeze(1))
         pooled: Tensor = self.pool(maps.float())
         return pooled

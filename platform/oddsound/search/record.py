@@ -37,7 +37,7 @@ def sole_driver(run: Path) -> Iterator[None]:
     try:
         lock.acquire()
     except Timeout as error:
-        raise ConfigError(f"{run}: another oddsound works here; wait for it or choose another --out") from error
+        raise ConfigError(f"{run}: another oddsound works here; wait or choose another --out") from error
     try:
         yield
     finally:
@@ -79,7 +79,9 @@ def _refuse_change(
 ) -> None:
     begun = {"dataset": record.dataset, "tracking_uri": record.tracking_uri}
     begun |= {name: record.machines[name] for name in asked if name in record.machines}
-    now = {"dataset": dataset, "tracking_uri": tracking_uri} | {name: asked[name] for name in begun if name in asked}
+    now = {"dataset": dataset, "tracking_uri": tracking_uri} | {
+        name: asked[name] for name in begun if name in asked
+    }
     for path, before, after in _differences(begun, now):
         raise ConfigError(
             f"{run}: was begun with {path} {before!r}, now it is {after!r}; "

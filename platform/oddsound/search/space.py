@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import oddsound
 from optuna.distributions import (
     BaseDistribution,
     CategoricalDistribution,
@@ -27,6 +26,7 @@ from optuna.distributions import (
 )
 from pydantic import Field
 
+import oddsound
 from oddsound.config import Strict, TrialConfig, nested, overlay, validated
 from oddsound.errors import ConfigError
 from oddsound.yaml_files import read_mapping
@@ -91,7 +91,7 @@ class SearchSpace:
         searched = {p: d for p, d in self.dimensions.items() if p.startswith("features.")}
         for path, distribution in searched.items():
             if not isinstance(distribution, CategoricalDistribution):
-                raise ConfigError(f"{self.machine}: space.{path}: give choices; each needs features of its own")
+                raise ConfigError(f"{self.machine}: space.{path}: give choices; each has its own features")
         choices = itertools.product(*(d.choices for d in searched.values()))  # type: ignore[attr-defined]
         return [self.trial({**self.paper, **dict(zip(searched, c, strict=True))}, 0) for c in choices]
 

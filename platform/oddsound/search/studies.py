@@ -75,7 +75,9 @@ class MachineStudy:
         """The next configuration and its number; a second trial alike to a known one gets another seed."""
         params = self.search.suggest(trial_id) or {}
         seeds = itertools.count(self.plan.seed)
-        config = next(c for c in (self.plan.space.trial(params, s) for s in seeds) if c.identity not in self.known)
+        config = next(
+            c for c in (self.plan.space.trial(params, s) for s in seeds) if c.identity not in self.known
+        )
         self.known[config.identity] = config
         self.waiting -= 1
         return config, next(self._numbers)

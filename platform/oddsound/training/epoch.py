@@ -64,6 +64,6 @@ def _step(
     x, mix = augment(x, config.augment, rng)
     result = losses(model(x), target, mix, config.loss)
     optimiser.zero_grad(set_to_none=True)
-    result.total.backward()
+    torch.autograd.backward(result.total)
     optimiser.step()
     return {term: getattr(result, term).item() for term in _TERMS}

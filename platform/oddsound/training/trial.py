@@ -106,8 +106,8 @@ def _fit_standardise(model: JointModel, data: MachineData) -> None:
     """Mean and standard deviation of each band over the training clips' frames."""
     features = np.asarray(data.features[data.train_rows], np.float64)
     mean, std = features.mean(axis=(0, 2)), features.std(axis=(0, 2))
-    model.standardise.mean.copy_(torch.from_numpy(mean)[:, None])  # type: ignore[operator]
-    model.standardise.std.copy_(torch.from_numpy(np.maximum(std, 1e-3))[:, None])  # type: ignore[operator]
+    model.standardise.mean.copy_(torch.from_numpy(mean)[:, None])
+    model.standardise.std.copy_(torch.from_numpy(np.maximum(std, 1e-3))[:, None])
 
 
 def _write_bundle(
