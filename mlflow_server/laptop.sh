@@ -25,7 +25,9 @@ case $host in
     ;;
 esac
 
-if [ -d "$1" ]; then database=$1/mlflow.db; else database=$1; fi
+database=$1
+[ ! -d "$1" ] || database=$1/mlflow.db
+[ ! -d "$1/mlflow" ] || database=$1/mlflow/mlflow.db
 if [ ! -f "$database" ]; then
     echo "$0: no file $database; give the folder of a search that oddsound has run" >&2
     exit 3

@@ -129,8 +129,8 @@ def _explain(model: type[BaseModel], error: Any) -> str:
         return f"{path}: {error['msg'][:1].lower()}{error['msg'][1:]}, got {error['input']!r}"
     known = _fields_at(model, error["loc"][:-1])
     near = difflib.get_close_matches(str(error["loc"][-1]), known, n=2)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(known)}"
-    return f"{path}: unknown key; {hint}"
+    known_are = f"; known are {', '.join(known)}" if known else ""
+    return f"{path}: unknown key" + (f"; did you mean {' or '.join(near)}?" if near else known_are)
 
 
 def _fields_at(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from oddsound.cli.options import machines_option
+
 if TYPE_CHECKING:
     from oddsound.recordings.index import DataIndex
 
@@ -54,7 +56,7 @@ def check(folder: Path, as_json: bool) -> None:
 @click.option("--test", default=10, show_default=True, help="Test clips a section, domain and class.")
 @click.option("--seed", default=0, show_default=True, help="The same seed gives the same bytes.")
 @click.option("--no-evaluation", is_flag=True, help="Leave out sections 03-05 and their ground truth.")
-@click.option("--machines", metavar="A,B", help="Only these machine types.  [default: all seven]")
+@machines_option("all seven")
 def synth(
     folder: Path,
     seconds: float,
@@ -63,7 +65,7 @@ def synth(
     test: int,
     seed: int,
     no_evaluation: bool,
-    machines: str | None,
+    machines: list[str] | None,
 ) -> None:
     """Write synthetic machines to DIR, in the layout of DCASE 2021 Task 2.
 
@@ -77,7 +79,7 @@ def synth(
     """
     from oddsound.recordings.synth import ALL_SEVEN, synthesise
 
-    chosen = ALL_SEVEN if machines is None else [name for name in machines.split(",") if name]
+    chosen = ALL_SEVEN if machines is None else machines
     n_clips = synthesise(
         folder,
         seconds=seconds,

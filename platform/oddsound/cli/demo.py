@@ -7,14 +7,15 @@ from typing import Any
 
 import click
 
+from oddsound.cli.options import machines_option
 from oddsound.cli.run import run_all, run_options
 
 
 @click.command()
 @click.option("--out", default="demo_run", show_default=True, type=click.Path(path_type=Path))
-@click.option("--machines", help="Comma-separated; without it all seven.")
+@machines_option("all seven")
 @run_options(n_trials=5)
-def demo(out: Path, machines: str | None, **options: Any) -> None:
+def demo(out: Path, machines: list[str] | None, **options: Any) -> None:
     """Synthesise seven machine types in OUT/data and run every stage on them, small.
 
     \b
@@ -26,8 +27,7 @@ def demo(out: Path, machines: str | None, **options: Any) -> None:
     """
     from oddsound.recordings.synth import ALL_SEVEN, synthesise
 
-    names = [name for name in machines.split(",") if name] if machines else list(ALL_SEVEN)
     data = out / "data"
     click.echo(f"synthetic machines in {data}", err=True)
     synthesise(data, seconds=2.0, n_train_source=12, n_test=6, machines=ALL_SEVEN)
-    run_all(data, out, names, **(options | {"configs": options["configs"] or ("smoke",)}))
+    run_all(data, out, machines, **(options | {"configs": options["configs"] or ("smoke",)}))

@@ -15,6 +15,7 @@ from oddsound.cli.evaluate import evaluate
 from oddsound.cli.run import run
 from oddsound.cli.submission import submission
 from oddsound.cli.submit import submit
+from oddsound.cli.sync import sync
 from oddsound.errors import OddsoundError
 
 
@@ -45,7 +46,7 @@ def oddsound(debug: bool) -> None:
     """
 
 
-for _command in (demo, data, run, submit, submission, evaluate):
+for _command in (demo, data, run, sync, submit, submission, evaluate):
     oddsound.add_command(_command)
 
 

@@ -9,6 +9,8 @@ from typing import Any
 
 import click
 
+from oddsound.cli.options import Command, machines_option
+
 _OPTIONS = (
     click.option("--epochs", type=click.IntRange(1), help="Short for --set training.epochs=N."),
     click.option(
@@ -39,13 +41,13 @@ _OPTIONS = (
 )
 
 
-def run_options(n_trials: int) -> Callable[[Any], Any]:
+def run_options(n_trials: int) -> Callable[[Command], Command]:
     """The options that `run` and `demo` share; `n_trials` is the default of --trials."""
     trials = click.option(
         "--trials", default=n_trials, show_default=True, type=click.IntRange(1), help="For each machine type."
     )
 
-    def add(command: Any) -> Any:
+    def add(command: Command) -> Command:
         for option in reversed((trials, *_OPTIONS)):
             command = option(command)
         return command
@@ -56,9 +58,9 @@ def run_options(n_trials: int) -> Callable[[Any], Any]:
 @click.command()
 @click.argument("data", type=click.Path(path_type=Path))
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The run's folder.")
-@click.option("--machines", help="Comma-separated; without it all that DATA has.")
+@machines_option("all that DATA has")
 @run_options(n_trials=20)
-def run(data: Path, out: Path, machines: str | None, **options: Any) -> None:
+def run(data: Path, out: Path, machines: list[str] | None, **options: Any) -> None:
     """Search, register, fuse and write the submission for the recordings in DATA.
 
     \b
@@ -68,8 +70,7 @@ def run(data: Path, out: Path, machines: str | None, **options: Any) -> None:
 
     The same command again does only what is missing; more --trials extend the search.
     """
-    names = [name.strip() for name in machines.split(",") if name.strip()] if machines else None
-    run_all(data, out, names, **options)
+    run_all(data, out, machines, **options)
 
 
 def run_all(data: Path, out: Path, machines: list[str] | None, **options: Any) -> None:
@@ -83,12 +84,13 @@ def run_all(data: Path, out: Path, machines: list[str] | None, **options: Any) -
 
 def _run(data: Path, out: Path, machines: list[str] | None, options: dict[str, Any]) -> None:
     from oddsound.cli import stages
-    from oddsound.cli.submit import read_authors, submit_run
+    from oddsound.cli.submit import submit_run
     from oddsound.errors import Interrupted, TrackingError
     from oddsound.recordings.index import index_folder
     from oddsound.search.record import agree
     from oddsound.search.run import Resources
     from oddsound.search.space import load_space
+    from oddsound.submission.authors import read_authors
 
     authors = read_authors(options["authors"])
     overrides = _overrides(options)

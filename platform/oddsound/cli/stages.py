@@ -13,7 +13,7 @@ import click
 
 from oddsound.cli.progress import Progress
 from oddsound.ensemble.systems import Member, System, build_systems
-from oddsound.errors import ConfigError, DataError, SearchError, TrackingError
+from oddsound.errors import DataError, SearchError
 from oddsound.features.cache import build_cache
 from oddsound.recordings.index import DataIndex
 from oddsound.search.record import RunRecord
@@ -22,7 +22,7 @@ from oddsound.search.space import SearchSpace
 from oddsound.search.studies import MachinePlan, feature_name
 from oddsound.tracking.layout import Search
 from oddsound.tracking.reading import load_tracked
-from oddsound.tracking.registry import best_trials, register_best
+from oddsound.tracking.registry import TrackedTrial, best_trials, register_best
 from oddsound.tracking.store import Store, open_store
 from oddsound.tracking.writer import Writer
 from oddsound.training.bundle import finished
@@ -90,12 +90,6 @@ def search(
     return outcome, writer
 
 
-def refuse_unknown(record: RunRecord, pinned: Sequence[str]) -> None:
-    """Raises ConfigError for a pinned machine type that the run doesn't have."""
-    for name in sorted(set(pinned) - record.machines.keys()):
-        raise ConfigError(f"--pin {name}: the run has {', '.join(sorted(record.machines))}")
-
-
 def tracking(run: Path, record: RunRecord) -> Store:
     return open_store(record.tracking_uri, run / "mlflow")
 
@@ -107,26 +101,22 @@ def clip_counts(index: DataIndex, machine: str) -> dict[str, int]:
 
 def register(store: Store, record: RunRecord, k: int) -> None:
     """Make the best `k` of each machine type versions of its registered model."""
-    for machine in record.machines:
-        register_best(store, record.dataset, machine, k, record.search)
+    for machine, begun in record.machines.items():
+        register_best(store, record.dataset, machine, k, record.search, begun["data"])
 
 
 def build(store: Store, record: RunRecord, k: int, pinned: Sequence[str]) -> tuple[System, ...]:
     """S1-S4 from the `k` best trials of each machine type, found through MLflow."""
     members = {}
-    for machine in record.machines:
-        best = best_trials(store, record.dataset, machine, k, record.search)
-        if not best:
-            raise TrackingError(
-                f"MLflow has no finished trial of {machine} in search {record.search}; run the search again"
-            )
+    for machine, begun in record.machines.items():
+        best = best_trials(store, record.dataset, machine, k, record.search, begun["data"])
         if len(best) < k:
             talk(f"{machine}: {len(best)} finished trials, fewer than the {k} that S2-S4 fuse")
         members[machine] = [_member(store, trial) for trial in best]
     return build_systems(members, pinned)
 
 
-def _member(store: Store, trial: Any) -> Member:
+def _member(store: Store, trial: TrackedTrial) -> Member:
     config, result, table = load_tracked(store, trial)
     return Member(
         trial=result.trial,

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from oddsound.cli.options import machines_option
+
 if TYPE_CHECKING:
     from oddsound.scoring.score_rows import Problem
     from oddsound.submission.reading import Package
@@ -25,9 +27,9 @@ def submission() -> None:
     help="The recordings that were scored: exactly their names must be there. Without it the evaluation "
     "set of 2021 is expected: 84 CSVs, numbered from 0 without a gap.",
 )
-@click.option("--machine", "machines", multiple=True, help="Of --data, expect this machine type only.")
+@machines_option("all that --data has")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def check(package: Path, data: Path | None, machines: tuple[str, ...], as_json: bool) -> None:
+def check(package: Path, data: Path | None, machines: list[str] | None, as_json: bool) -> None:
     """Check PACKAGE: a folder that holds task2/, the task2 folder, one system's folder, or a zip.
 
     Prints each problem as file:line: what, and exits with 3; or prints one line for each system.
@@ -39,8 +41,8 @@ def check(package: Path, data: Path | None, machines: tuple[str, ...], as_json: 
     from oddsound.submission.reading import read_package
 
     if machines and data is None:
-        raise click.UsageError("--machine chooses among the machine types of --data; give --data too.")
-    expected = None if data is None else of_data(index_folder(data, machines or None))
+        raise click.UsageError("--machines chooses among the machine types of --data; give --data too.")
+    expected = None if data is None else of_data(index_folder(data, machines))
     read = read_package(package)
     problems = problems_of(read, expected)
     click.echo(_json(read, problems) if as_json else _text(read, problems))

@@ -30,17 +30,11 @@ def submit(run: Path, authors: Path | None, pinned: tuple[str, ...]) -> None:
       oddsound submit runs/first --authors authors.yaml
     """
     from oddsound.search.record import read_record, sole_driver
+    from oddsound.submission.authors import read_authors
 
     record = read_record(run)
     with sole_driver(run):
         submit_run(run, record, read_authors(authors), pinned)
-
-
-def read_authors(path: Path | None) -> Authors:
-    """The authors in the YAML at `path`, or the placeholders where there is none."""
-    from oddsound.submission import authors
-
-    return authors.read_authors(path) if path else authors.PLACEHOLDER
 
 
 def submit_run(run: Path, record: RunRecord, authors: Authors, pinned: Sequence[str]) -> None:
@@ -48,7 +42,6 @@ def submit_run(run: Path, record: RunRecord, authors: Authors, pinned: Sequence[
     from oddsound.cli import stages
     from oddsound.submission.package import write_submission
 
-    stages.refuse_unknown(record, pinned)
     store = stages.tracking(run, record)
     stages.register(store, record, TOP_K)
     systems = stages.build(store, record, TOP_K, pinned)

@@ -73,9 +73,8 @@ def build_systems(
     """S1 to S4 from each machine type's chosen members (all that are given are used).
 
     Members are taken by Ω, the highest first, then by trial. pinned: machine types that are S1's in
-    every system; one that isn't there is passed over, so that one list serves any choice of machine
-    types. fallback: also take S1's where the ensemble's Ω is lower. Raises ScoreError where a machine
-    type has no member or its members can't be fused, ConfigError where a pinned name is misspelt in case.
+    every system. fallback: also take S1's where the ensemble's Ω is lower. Raises ScoreError where a
+    machine type has no member or its members can't be fused, ConfigError where a pinned one isn't there.
     """
     _check_pinned(pinned, members_by_machine)
     ranked = {machine: _ranked(machine, members) for machine, members in members_by_machine.items()}
@@ -119,8 +118,6 @@ def _ensemble(
     )
 
 
-def _check_pinned(pinned: Collection[str], machines: Mapping[str, Any]) -> None:
-    known = {machine.lower(): machine for machine in machines}
-    for name in pinned:
-        if name not in machines and name.lower() in known:
-            raise ConfigError(f"pinned: {name!r} is no machine type; did you mean {known[name.lower()]}?")
+def _check_pinned(pinned: Collection[str], machines: Collection[str]) -> None:
+    for name in sorted(set(pinned) - set(machines)):
+        raise ConfigError(f"pinned: no machine type {name!r} here; there are {', '.join(machines)}")

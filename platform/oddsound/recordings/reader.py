@@ -1,9 +1,8 @@
 """Read one recording, or say in one line why it can't be used.
 
-The file is decoded from the same header that was checked, by numpy: what common audio libraries
-accept is too much here (they read truncated and empty files, NaN and inf without a word) and more
-than is safe (libsndfile 1.2.2 overflows on IMA ADPCM). So only linear PCM and IEEE float get past
-the RIFF header, and the data chunk must truly lie in the file.
+soundfile decodes, but not before the RIFF header was looked at: libsndfile reads truncated and empty
+files, NaN and inf without a word, and its 1.2.2 overflows on IMA ADPCM. So only linear PCM and IEEE
+float get past the header, and the data chunk must truly lie in the file.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
+import soundfile
 from numpy.typing import NDArray
 
 from oddsound.errors import RecordingError
@@ -31,9 +31,8 @@ _MAX_CHUNKS = 1000
 _CONVERT = "convert it: ffmpeg -i OLD.wav -ac 1 -ar {rate} -c:a pcm_s16le NEW.wav"
 _REPLACE = "copy it from the original again, or remove it"
 
-# What stands on disk for each (format tag, bits): numpy's name of it. 24 bits have none.
-_ENCODINGS = {(_PCM, 8): "u1", (_PCM, 16): "<i2", (_PCM, 24): "u1", (_PCM, 32): "<i4"}
-_ENCODINGS |= {(_FLOAT, 32): "<f4", (_FLOAT, 64): "<f8"}
+_TAKEN = {(_PCM, 8), (_PCM, 16), (_PCM, 24), (_PCM, 32), (_FLOAT, 32), (_FLOAT, 64)}
+"""Format tag and bits a sample."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +44,6 @@ class WaveHeader:
     n_samples: int
     format_tag: int
     bits: int
-    data_offset: int
 
     @property
     def seconds(self) -> float:
@@ -80,30 +78,17 @@ def _read(path: Path, sample_rate: int) -> tuple[WaveHeader, NDArray[np.float32]
     with _opened(path) as stream:
         header = _header(stream, path)
         _require_usable(header, path, sample_rate)
-        stream.seek(header.data_offset)
-        raw = stream.read(header.n_samples * header.bits // 8)
-    if len(raw) != header.n_samples * header.bits // 8:
-        raise _refusal(path, "got shorter while it was read", _REPLACE)
-    samples = _decoded(raw, header)
+        stream.seek(0)
+        try:
+            samples, _ = soundfile.read(stream, dtype="float32")
+        except soundfile.LibsndfileError as error:
+            raise _refusal(path, f"libsndfile can't read it ({error})", _REPLACE) from error
+    if samples.shape != (header.n_samples,):
+        raise _refusal(path, f"{len(samples)} samples read of {header.n_samples}", _REPLACE)
     if not np.isfinite(samples).all():
         where = int(np.flatnonzero(~np.isfinite(samples))[0])
         raise _refusal(path, f"sample {where} is NaN or infinite", "record or convert it again")
     return header, samples
-
-
-def _decoded(raw: bytes, header: WaveHeader) -> NDArray[np.float32]:
-    """(samples,) float32 of one channel's bytes."""
-    values = np.frombuffer(raw, dtype=_ENCODINGS[header.format_tag, header.bits])
-    if header.format_tag == _FLOAT:
-        with np.errstate(all="ignore"):  # 64 bits that overflow 32 become inf, and are refused as such
-            return values.astype(np.float32)
-    if header.bits == 8:
-        return (values.astype(np.float32) - np.float32(128)) / np.float32(128)
-    if header.bits == 24:  # in the upper three bytes of 32, so that the sign comes right
-        wide = np.zeros((header.n_samples, 4), dtype=np.uint8)
-        wide[:, 1:] = values.reshape(-1, 3)
-        return wide.view("<i4")[:, 0].astype(np.float32) / np.float32(2**31)
-    return values.astype(np.float32) / np.float32(2 ** (header.bits - 1))
 
 
 def _opened(path: Path) -> BinaryIO:
@@ -129,7 +114,7 @@ def _header(stream: BinaryIO, path: Path) -> WaveHeader:
         raise _refusal(path, f"truncated: it holds {there}", _REPLACE)
     if data_bytes % frame_bytes:
         raise _refusal(path, f"its {data_bytes:,} bytes of samples end within a sample", _REPLACE)
-    return WaveHeader(sample_rate, n_channels, data_bytes // frame_bytes, tag, bits, data_offset)
+    return WaveHeader(sample_rate, n_channels, data_bytes // frame_bytes, tag, bits)
 
 
 def _chunks(stream: BinaryIO, path: Path, size: int) -> tuple[bytes, tuple[int, int]]:
@@ -161,7 +146,7 @@ def _format(fields: bytes, path: Path) -> tuple[int, int, int, int, int]:
     tag, n_channels, sample_rate, _, frame_bytes, bits = struct.unpack("<HHIIHH", fields[:16])
     if tag == _EXTENSIBLE and len(fields) == 40 and fields[26:] == _SUBFORMAT_TAIL:
         (tag,) = struct.unpack("<H", fields[24:26])
-    if (tag, bits) not in _ENCODINGS:
+    if (tag, bits) not in _TAKEN:
         what = f"neither linear PCM nor IEEE float (format tag 0x{tag:04x}, {bits} bits)"
         raise _refusal(path, what, _CONVERT.format(rate=SAMPLE_RATE))
     if not n_channels or not sample_rate or frame_bytes != n_channels * bits // 8:

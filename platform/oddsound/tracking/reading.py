@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from oddsound.config import TrialConfig
 from oddsound.errors import BundleError
 from oddsound.scoring.table import ScoreTable
-from oddsound.tracking.registry import TrackedTrial, best_trials
+from oddsound.tracking.registry import TrackedTrial
 from oddsound.tracking.runs import check_weights
 from oddsound.tracking.store import Store
 from oddsound.training.bundle import Bundle, TrialResult
-
-
-@dataclass(frozen=True, eq=False)
-class Member:
-    """A tracked trial with all that an ensemble needs of it."""
-
-    tracked: TrackedTrial
-    config: TrialConfig
-    result: TrialResult
-    scores: ScoreTable
 
 
 def load_tracked(store: Store, tracked: TrackedTrial) -> tuple[TrialConfig, TrialResult, ScoreTable]:
@@ -42,16 +31,6 @@ def load_tracked(store: Store, tracked: TrackedTrial) -> tuple[TrialConfig, Tria
             f"{tracked.machine}/{tracked.trial}; delete the run and run `oddsound sync`"
         )
     return config, result, scores
-
-
-def best_members(
-    store: Store, dataset: str, machine: str, k: int = 5, search: str | None = None
-) -> list[Member]:
-    """The `k` best trials of `machine` with their scores, best first; see `best_trials`."""
-    return [
-        Member(tracked, *load_tracked(store, tracked))
-        for tracked in best_trials(store, dataset, machine, k, search)
-    ]
 
 
 def fetch_model(store: Store, tracked: TrackedTrial, folder: Path) -> Bundle:

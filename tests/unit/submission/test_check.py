@@ -237,11 +237,11 @@ class TestAgainstData:
         assert [(*key,) for key in of_data(index_folder(data))] == [("fan", "03", "source")]
 
     def test_machine_needs_data(self, tmp_path: Path, written: Submission) -> None:
-        assert run(written.folder, "--machine", "fan").exit_code == 2
+        assert run(written.folder, "--machines", "fan").exit_code == 2
         data = self.recordings(tmp_path / "data", written)
         shutil.copytree(data / "fan", data / "pump")
         assert run(written.folder, "--data", data).exit_code != 0
-        assert run(written.folder, "--data", data, "--machine", "fan").exit_code == 0
+        assert run(written.folder, "--data", data, "--machines", "fan").exit_code == 0
 
 
 def test_json_and_exit_code(package: Path) -> None:

@@ -13,7 +13,7 @@ from small_bundles import small_bundle
 
 from oddsound.errors import BundleError, TrackingError
 from oddsound.tracking.layout import Search
-from oddsound.tracking.reading import best_members, fetch_model, load_tracked
+from oddsound.tracking.reading import fetch_model, load_tracked
 from oddsound.tracking.registry import best_trials, register_best
 from oddsound.tracking.store import Store
 from oddsound.tracking.sync import sync
@@ -148,10 +148,11 @@ def test_nothing_to_register_is_a_named_error(store: Store) -> None:
 
 def test_what_is_loaded_is_what_the_trial_wrote(store: Store, seven: Path) -> None:
     local = {b.path.name: b for b in bundles(seven, "fan")}
-    for member in best_members(store, "demo", "fan", k=2):
-        bundle = local[member.tracked.trial]
-        assert (member.config, member.result) == (bundle.config(), bundle.result())
-        np.testing.assert_array_equal(member.scores.score, bundle.scores().score)
+    for tracked in best_trials(store, "demo", "fan", k=2):
+        config, result, scores = load_tracked(store, tracked)
+        bundle = local[tracked.trial]
+        assert (config, result) == (bundle.config(), bundle.result())
+        np.testing.assert_array_equal(scores.score, bundle.scores().score)
 
 
 def test_the_model_is_fetched_and_checked(store: Store, seven: Path, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from small_bundles import failed_bundle, small_bundle
 from oddsound.errors import TrackingError
 from oddsound.tracking import sync as sync_module
 from oddsound.tracking.layout import Search
-from oddsound.tracking.reading import best_members, fetch_model
+from oddsound.tracking.reading import fetch_model, load_tracked
 from oddsound.tracking.registry import best_trials, register_best
 from oddsound.tracking.store import Store, open_store
 from oddsound.tracking.sync import sync
@@ -162,8 +162,8 @@ def assert_complete(store: Store, trials: Path, folder: Path) -> None:
     """All three trials, once, their artifacts and the registry, through the server."""
     again = sync(store, SEARCH, {"fan": bundles(trials, "fan")})
     assert (again.uploaded, len(again.already)) == ({}, 3)
-    members = best_members(store, "demo", "fan")
-    assert [member.result.omega for member in members] == [0.9, 0.6, 0.5]
+    best = best_trials(store, "demo", "fan")
+    assert [load_tracked(store, tracked)[1].omega for tracked in best] == [0.9, 0.6, 0.5]
     assert [place.rank for place in register_best(store, "demo", "fan")] == [1, 2, 3]
-    assert store.client.get_model_version_by_alias("demo.fan", "champion").run_id == members[0].tracked.run_id
-    assert fetch_model(store, best_trials(store, "demo", "fan")[0], folder).weights.is_file()
+    assert store.client.get_model_version_by_alias("demo.fan", "champion").run_id == best[0].run_id
+    assert fetch_model(store, best[0], folder).weights.is_file()
