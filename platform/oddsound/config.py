@@ -70,7 +70,8 @@ class ModelConfig(Strict):
     ae_hidden: Count = 128
     ae_bottleneck: Count = 32
     projection: Count = 256
-    normalise: Literal["none", "backbone", "projection"] = "backbone"
+    normalise: Literal["none", "backbone", "projection"] = "projection"
+    """What is scaled to unit length before eq. 4; but for `projection` its value has no lower bound."""
     standardise: Literal["none", "per_machine"] = "none"
 
 
