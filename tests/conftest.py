@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 import torch
@@ -62,3 +64,11 @@ def machine_data(small_cache: Path) -> MachineData:
 def _one_thread() -> None:
     """The machine is shared; more threads make small tensors slower."""
     torch.set_num_threads(1)
+
+
+@pytest.fixture
+def ray_folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A session folder of our own for Ray, with a short name: its sockets' paths are limited."""
+    with TemporaryDirectory(prefix="or", dir="/tmp") as folder:
+        monkeypatch.setenv("RAY_TMPDIR", folder)
+        yield Path(folder)

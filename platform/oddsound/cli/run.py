@@ -78,6 +78,7 @@ def run_all(data: Path, out: Path, machines: list[str] | None, **options: Any) -
     from oddsound.search.record import sole_driver
 
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    out = out.absolute()  # workers have a folder of their own
     with sole_driver(out):
         _run(data, out, machines, options)
 
@@ -111,13 +112,16 @@ def _run(data: Path, out: Path, machines: list[str] | None, options: dict[str, A
         Resources(options["cpus_per_trial"], options["gpus_per_trial"], options["max_concurrent"]),
         options["ray_address"],
     )
-    plans = stages.prepare_features(index, spaces, digests, options["cache"] or out / "features", ask)
+    plans = stages.prepare_features(
+        index, spaces, digests, (options["cache"] or out / "features").absolute(), ask
+    )
     outcome, writer = stages.search(plans, out, record, index, ask)
     if outcome.interrupted:
         raise Interrupted("the search was interrupted; the same command goes on from here")
     if writer.problem:
         raise TrackingError(f"{writer.problem}; every trial is in {out}, the same command sends the rest")
-    submit_run(out, record, authors, options["pinned"])
+    if stages.every_machine_finished_one(plans, out):
+        submit_run(out, record, authors, options["pinned"])
     stages.refuse_failures(outcome, out)
 
 

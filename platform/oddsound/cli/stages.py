@@ -128,6 +128,11 @@ def _member(store: Store, trial: TrackedTrial) -> Member:
     )
 
 
+def every_machine_finished_one(plans: Sequence[MachinePlan], run: Path) -> bool:
+    """Whether there is something to fuse for each machine type."""
+    return all(finished(run / "trials", plan.machine) for plan in plans)
+
+
 def refuse_failures(outcome: Outcome, run: Path) -> None:
     """Raises SearchError where trials failed: the search's last word, after everything else is done."""
     for machine, trial, reason in outcome.failures:

@@ -161,12 +161,20 @@ class _Told(tune.Callback):  # type: ignore[misc]
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         self.n_ended += 1
         config, number = _what(trial)
-        reason = self._bundle(config).failure() or f"the worker died; its log is below {trial.local_path}"
+        reason = self._bundle(config).failure() or _last_line(trial.error_file)
         self.failures.append((config.machine, config.identity, reason))
         self.listener.failed(config, number, reason)
 
     def _bundle(self, config: TrialConfig) -> Bundle:
         return Bundle(self.trials / config.machine / config.identity)
+
+
+def _last_line(error_file: str | None) -> str:
+    """What Tune knows of a trial that could not say itself why it ended."""
+    if not error_file or not Path(error_file).is_file():
+        return "the worker died without a word"
+    lines = Path(error_file).read_text(errors="replace").split("\n")
+    return next((line.strip() for line in reversed(lines) if line.strip()), "the worker died without a word")
 
 
 def _name(trial: Any) -> str:

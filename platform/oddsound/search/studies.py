@@ -7,6 +7,7 @@ each other's data, for Ray keys what it hands to trials by job and trainable nam
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -111,7 +112,8 @@ class MachineStudy:
 class MachineStudies(Searcher):  # type: ignore[misc]
     """Asks the machine types in turn until each has its trials; results go back to the study asked.
 
-    A trial that failed is told to its study as failed: it has no value and can't win.
+    A trial that failed, or whose omega is no finite number, is told to its study as failed: it has no
+    value and can't win. (Left to itself, a NaN would leave it running for ever and an inf would win.)
     """
 
     def __init__(self, plans: Sequence[MachinePlan], trials: Path) -> None:
@@ -139,12 +141,14 @@ class MachineStudies(Searcher):  # type: ignore[misc]
         }
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        self._asked[trial_id].search.on_trial_result(trial_id, result)
+        if _is_finite(result):
+            self._asked[trial_id].search.on_trial_result(trial_id, result)
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        self._asked[trial_id].search.on_trial_complete(trial_id, None if error else result, error)
+        failed = error or (result is not None and not _is_finite(result))
+        self._asked[trial_id].search.on_trial_complete(trial_id, None if failed else result, failed)
 
     def __getstate__(self) -> dict[str, Any]:
         """Nothing, for Tune pickles what it is given so as to restore it; see `save`."""
@@ -161,6 +165,10 @@ class MachineStudies(Searcher):  # type: ignore[misc]
 def feature_name(config: TrialConfig) -> str:
     """The name of a front end among a machine type's caches."""
     return config.features.model_dump_json()
+
+
+def _is_finite(result: dict[str, Any]) -> bool:
+    return math.isfinite(result.get(OBJECTIVE, math.nan))
 
 
 def _unused(taken: set[int]) -> Any:

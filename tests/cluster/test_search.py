@@ -1,0 +1,64 @@
+"""The search on a real Ray, with trials that take no time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.unit.search.fake_trials import instant, omega_of, plan
+
+from oddsound.config import TrialConfig
+from oddsound.search.run import run_search
+from oddsound.training.bundle import bundles, finished
+
+
+class Heard:
+    """A listener that remembers."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[str, str, int]] = []
+
+    def started(self, config: TrialConfig, number: int) -> None:
+        self.events.append(("started", config.machine, number))
+
+    def epoch(self, config: TrialConfig, number: int, metrics: dict[str, float]) -> None:
+        pass
+
+    def finished(self, config: TrialConfig, number: int, omega: float) -> None:
+        self.events.append(("finished", config.machine, number))
+
+    def failed(self, config: TrialConfig, number: int, reason: str) -> None:
+        self.events.append(("failed", config.machine, number))
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:ray", "ignore::FutureWarning:ray")
+def test_every_machine_type_in_one_experiment(
+    tmp_path: Path, ray_folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    machines = ["fan", "valve", "ToyCar"]
+    heard = Heard()
+    outcome = run_search([plan(m, 5) for m in machines], tmp_path, heard, trainable=instant)
+    assert not outcome.interrupted
+    assert sorted((machine, reason) for machine, _, reason in outcome.failures) == [
+        (machine, "TrialError: as told") for machine in sorted(machines)
+    ]
+    for machine in machines:
+        whole = finished(tmp_path / "trials", machine)
+        assert [b.result().number for b in whole] == [0, 1, 3, 4]
+        assert all(b.config().machine == machine for b in whole)
+        assert whole[0].result().omega == omega_of(whole[0].config())
+        assert len(list(bundles(tmp_path / "trials", machine))) == 5
+        assert [n for kind, m, n in heard.events if (kind, m) == ("failed", machine)] == [2]
+    assert capfd.readouterr().out == "", "stdout is data"
+
+    again = Heard()
+    outcome = run_search([plan(m, 5) for m in machines], tmp_path, again, trainable=instant)
+    assert {number for _, _, number in again.events} == {2}, "only what failed is tried again"
+    assert len(outcome.failures) == 3
+
+
+def test_nothing_missing_touches_no_cluster(tmp_path: Path) -> None:
+    heard = Heard()
+    outcome = run_search([], tmp_path, heard, address="nowhere:1", trainable=instant)
+    assert (outcome.failures, outcome.interrupted, heard.events) == ([], False, [])

@@ -1,0 +1,84 @@
+"""run.json: the same command goes on, another one is refused by what differs."""
+
+import json
+import multiprocessing
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import pytest
+
+from oddsound.errors import ConfigError
+from oddsound.search.record import agree, read_record, sole_driver
+
+FAN = {"fan": {"base": {"training": {"epochs": 3}}, "data": "abc"}}
+
+
+def test_the_same_again_is_the_same_search(tmp_path: Path) -> None:
+    first = agree(tmp_path, "demo", tmp_path, None, FAN)
+    assert agree(tmp_path, "demo", tmp_path, None, FAN) == first == read_record(tmp_path)
+
+
+def test_machine_types_are_added(tmp_path: Path) -> None:
+    agree(tmp_path, "demo", tmp_path, None, FAN)
+    record = agree(tmp_path, "demo", tmp_path, None, {"pump": {"data": "xyz"}})
+    assert record.machines == {**FAN, "pump": {"data": "xyz"}}
+
+
+@pytest.mark.parametrize(
+    ("dataset", "uri", "machines", "message"),
+    [
+        (
+            "demo",
+            None,
+            {"fan": {**FAN["fan"], "data": "other"}},
+            "begun with fan.data 'abc', now it is 'other'",
+        ),
+        (
+            "demo",
+            None,
+            {"fan": {"base": {"training": {"epochs": 4}}, "data": "abc"}},
+            "fan.base.training.epochs 3",
+        ),
+        ("other", None, FAN, "dataset 'demo', now it is 'other'"),
+        ("demo", "http://127.0.0.1:5000", FAN, "tracking_uri None"),
+    ],
+)
+def test_a_change_is_refused_by_name_and_leaves_the_record(
+    dataset: str, uri: str | None, machines: dict[str, dict[str, object]], message: str, tmp_path: Path
+) -> None:
+    agree(tmp_path, "demo", tmp_path, None, FAN)
+    before = (tmp_path / "run.json").read_text()
+    with pytest.raises(ConfigError, match=message):
+        agree(tmp_path, dataset, tmp_path, uri, machines)
+    assert (tmp_path / "run.json").read_text() == before
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"no run\.json here"):
+        read_record(tmp_path)
+    (tmp_path / "run.json").write_text(json.dumps({"something": "else"}))
+    with pytest.raises(ConfigError, match="not a run's record"):
+        read_record(tmp_path)
+    (tmp_path / "run.json").write_text("{")
+    with pytest.raises(ConfigError, match="can't be read as JSON"):
+        read_record(tmp_path)
+
+
+def hold(run: Path, pipe: Connection) -> None:
+    with sole_driver(run):
+        pipe.send("held")
+        pipe.recv()
+
+
+def test_a_second_driver_is_refused_and_a_dead_ones_hold_is_gone(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    other = context.Process(target=hold, args=(tmp_path, theirs))
+    other.start()
+    assert ours.recv() == "held"
+    with pytest.raises(ConfigError, match="another oddsound works here"), sole_driver(tmp_path):
+        pass
+    other.kill()
+    other.join()
+    with sole_driver(tmp_path):
+        pass

@@ -1,0 +1,134 @@
+"""Search spaces: the shipped ones, the grammar, and what is refused."""
+
+from pathlib import Path
+
+import pytest
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+from oddsound.errors import ConfigError
+from oddsound.search.space import load_space, read_space, spaces_folder
+
+MACHINES = ["fan", "gearbox", "pump", "slider", "valve", "ToyCar", "ToyTrain"]
+
+
+def written(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "space.yaml"
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize("machine", [*MACHINES, "ToyConveyor"])
+def test_every_shipped_space_is_what_the_issue_asks(machine: str) -> None:
+    space = load_space(machine)
+    rho = space.dimensions["loss.rho"]
+    assert isinstance(rho, FloatDistribution)
+    assert rho.log
+    assert rho.low < 0.07 < rho.high
+    for path in ("augment.mixup_alpha", "features.median_frames"):
+        choices = space.dimensions[path]
+        assert isinstance(choices, CategoricalDistribution)
+        assert 0 in choices.choices, f"{path} can be off"
+    assert {
+        "training.lr_backbone",
+        "augment.time_mask_frames",
+        "augment.time_shift",
+        "model.pretrained",
+    } <= space.dimensions.keys()
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_the_papers_own_configuration(machine: str) -> None:
+    config = load_space(machine).trial(load_space(machine).paper, seed=0)
+    assert config.loss.rho == 0.07
+    assert (config.training.epochs, config.training.batch_size, config.training.halve_every) == (300, 32, 30)
+    assert (config.model.width, config.model.ae_bottleneck, config.training.target_share) == (1.0, 32, 0.2)
+    assert (config.features.median_frames == 0) == (machine == "valve"), "Table 1: Valve is better without"
+
+
+def test_a_machine_type_with_no_file_has_the_default() -> None:
+    assert not (spaces_folder() / "ToyConveyor.yaml").exists()
+    assert load_space("ToyConveyor").machine == "ToyConveyor"
+
+
+def test_params_are_read_back_from_a_trial() -> None:
+    space = load_space("fan")
+    params = {**space.paper, "loss.rho": 0.1, "features.median_frames": 7}
+    assert space.params(space.trial(params, seed=3)) == params
+
+
+def test_a_trial_of_other_settings_is_not_of_this_space() -> None:
+    space = load_space("fan")
+    other = load_space("fan", [{"training": {"epochs": 5}}])
+    assert space.params(other.trial(other.paper, 0)) is None
+    narrow = load_space("fan", [{"loss": {"rho": 0.1}}])
+    assert narrow.params(space.trial(space.paper, 0)) is None
+
+
+def test_an_override_takes_a_setting_out_of_the_search() -> None:
+    space = load_space("fan", [{"loss": {"rho": 0.1}}, {"training": {"epochs": 2}}])
+    assert "loss.rho" not in space.dimensions
+    config = space.trial(space.paper, 0)
+    assert (config.loss.rho, config.training.epochs) == (0.1, 2)
+
+
+def test_integers_floats_and_choices(tmp_path: Path) -> None:
+    text = """
+space:
+  loss.rho: {low: 1e-2, high: 0.2, log: true}
+  training.epochs: {low: 2, high: 9}
+  model.normalise: {choices: [none, projection]}
+paper: {loss.rho: 0.07, training.epochs: 3, model.normalise: none}
+"""
+    dimensions = read_space("fan", written(tmp_path, text)).dimensions
+    assert dimensions == {
+        "loss.rho": FloatDistribution(0.01, 0.2, log=True),
+        "training.epochs": IntDistribution(2, 9),
+        "model.normalise": CategoricalDistribution(["none", "projection"]),
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "space: {loss.roh: {low: 1, high: 2}}",
+            r"loss\.roh: no such setting; did you mean loss\.rho",
+        ),
+        ("spaces: {}", "spaces: unknown key; did you mean space"),
+        ("space: {loss.rho: {lo: 1, high: 2}}", r"space\.loss\.rho\.lo: unknown key"),
+        ("space: {loss.rho: {low: 1}}", "give either choices, or low and high"),
+        ("space: {loss.rho: {low: 2.0, high: 1.0}}", r"space\.loss\.rho: .*low"),
+        ("space: {loss.rho: {low: 0.01, high: 0.2}}", r"paper: lacks loss\.rho"),
+        (
+            "space: {loss.rho: {low: 0.01, high: 0.2}}\npaper: {loss.rho: 0.3}",
+            "paper: lies outside of the space",
+        ),
+        ("base: {loss: {rho: -1}}", r"loss\.rho: input should be greater than 0, got -1"),
+        ("base: {loss: {rho: 1}, loss: {rho: 2}}", r"space\.yaml:1:24: key 'loss' twice"),
+        ("base: [1, 2]", "base: input should be a valid dictionary"),
+        ("- 1", "expected a mapping"),
+        ("base: &a {loss: {rho: 1}}\nspace: *a", "aliases are not taken"),
+        ("a: [", "space.yaml:"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(text: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=message) as refused:
+        read_space("fan", written(tmp_path, text))
+    assert "\n" not in str(refused.value)
+    assert "space.yaml" in str(refused.value) or "search space of fan" in str(refused.value)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"nowhere\.yaml: can't be read"):
+        read_space("fan", tmp_path / "nowhere.yaml")
+
+
+def test_front_ends_are_every_window_once() -> None:
+    windows = [config.features.median_frames for config in load_space("fan").front_ends()]
+    assert windows == [0, 7, 15, 30]
+
+
+def test_a_front_end_searched_by_a_range_is_refused(tmp_path: Path) -> None:
+    text = "space: {features.median_frames: {low: 0, high: 9}}\npaper: {features.median_frames: 0}"
+    with pytest.raises(ConfigError, match=r"features\.median_frames: give choices"):
+        read_space("fan", written(tmp_path, text)).front_ends()

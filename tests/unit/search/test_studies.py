@@ -1,0 +1,126 @@
+"""One study a machine type behind one searcher: order, resume, failures, the same sequence again."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from optuna.trial import TrialState
+from ray.tune.search import Searcher
+from tests.unit.search.fake_trials import omega_of, plan, start_bundle, write_bundle
+
+from oddsound.config import TrialConfig
+from oddsound.search.studies import MachineStudies
+
+
+def suggested(studies: MachineStudies, trial_id: str) -> tuple[TrialConfig, dict[str, Any]]:
+    handed = studies.suggest(trial_id)
+    return TrialConfig.model_validate(handed["trial"]), handed
+
+
+def complete(studies: MachineStudies, trial_id: str, omega: float) -> None:
+    studies.on_trial_complete(trial_id, {"omega": omega, "training_iteration": 1})
+
+
+def run_through(studies: MachineStudies, trials: Path, n: int) -> list[TrialConfig]:
+    """The next `n` trials, one at a time, each finished on disk as a worker would."""
+    configs = []
+    for i in range(n):
+        config, handed = suggested(studies, f"t{i}")
+        write_bundle(trials, config, handed["number"], omega_of(config))
+        complete(studies, f"t{i}", omega_of(config))
+        configs.append(config)
+    return configs
+
+
+def states(studies: MachineStudies, machine: str) -> Counter[TrialState]:
+    return Counter(trial.state for trial in studies.studies[machine].study.get_trials(deepcopy=False))
+
+
+def test_the_papers_configuration_comes_first(tmp_path: Path) -> None:
+    plans = [plan("fan", 3), plan("valve", 3)]
+    studies = MachineStudies(plans, tmp_path)
+    first = {config.machine: config for config in (suggested(studies, t)[0] for t in "ab")}
+    assert first == {p.machine: p.space.trial(p.space.paper, 0) for p in plans}
+
+
+def test_machine_types_take_turns_and_each_gets_its_trials(tmp_path: Path) -> None:
+    studies = MachineStudies([plan("fan", 3), plan("valve", 3), plan("pump", 1)], tmp_path)
+    machines = [suggested(studies, str(i))[0].machine for i in range(7)]
+    assert Counter(machines) == {"fan": 3, "valve": 3, "pump": 1}
+    assert set(machines[:4]) >= {"fan", "valve"}
+    assert studies.suggest("one too many") == Searcher.FINISHED
+
+
+def test_a_failed_trial_is_failed_and_never_wins(tmp_path: Path) -> None:
+    studies = MachineStudies([plan("fan", 4)], tmp_path)
+    for trial_id in "abcd":
+        studies.suggest(trial_id)
+    studies.on_trial_result("a", {"omega": 0.99, "training_iteration": 1})
+    studies.on_trial_complete("a", {"omega": 0.99, "training_iteration": 1}, error=True)
+    complete(studies, "b", float("nan"))
+    complete(studies, "c", float("inf"))
+    complete(studies, "d", 0.5)
+    assert states(studies, "fan") == {TrialState.FAIL: 3, TrialState.COMPLETE: 1}
+    assert studies.studies["fan"].study.best_value == 0.5
+
+
+def test_finished_trials_are_fed_and_not_run_again(tmp_path: Path) -> None:
+    done = run_through(MachineStudies([plan("fan", 3)], tmp_path), tmp_path, 3)
+    again = MachineStudies([plan("fan", 3)], tmp_path)
+    assert again.n_waiting == 0
+    assert again.suggest("x") == Searcher.FINISHED
+    study = again.studies["fan"].study
+    assert [trial.value for trial in study.trials] == [omega_of(config) for config in done]
+
+
+def test_a_finished_search_is_extended(tmp_path: Path) -> None:
+    done = run_through(MachineStudies([plan("fan", 3)], tmp_path), tmp_path, 3)
+    longer = MachineStudies([plan("fan", 5)], tmp_path)
+    config, handed = suggested(longer, "x")
+    assert longer.n_waiting == 1
+    assert config.identity not in {c.identity for c in done}
+    assert handed["number"] == 3
+
+
+@pytest.mark.parametrize("cut", [1, 5, 13])
+def test_the_same_seed_gives_the_same_sequence_resumed_or_not(cut: int, tmp_path: Path) -> None:
+    whole = run_through(MachineStudies([plan("fan", 14)], tmp_path / "whole"), tmp_path / "whole", 14)
+    first = run_through(MachineStudies([plan("fan", 14)], tmp_path / "cut"), tmp_path / "cut", cut)
+    rest = run_through(MachineStudies([plan("fan", 14)], tmp_path / "cut"), tmp_path / "cut", 14 - cut)
+    assert [c.identity for c in first + rest] == [c.identity for c in whole]
+
+
+def test_another_seed_gives_another_sequence(tmp_path: Path) -> None:
+    a = run_through(MachineStudies([plan("fan", 3, seed=0)], tmp_path / "a"), tmp_path / "a", 3)
+    b = run_through(MachineStudies([plan("fan", 3, seed=1)], tmp_path / "b"), tmp_path / "b", 3)
+    assert [c.loss for c in a[1:]] != [c.loss for c in b[1:]]
+
+
+def test_an_interrupted_configuration_is_asked_for_again(tmp_path: Path) -> None:
+    studies = MachineStudies([plan("fan", 4)], tmp_path)
+    run_through(studies, tmp_path, 1)
+    interrupted, _ = suggested(studies, "cut")
+    start_bundle(tmp_path, interrupted)
+    again, handed = suggested(MachineStudies([plan("fan", 4)], tmp_path), "again")
+    assert again == interrupted
+    assert handed["number"] == 1
+
+
+def test_a_second_trial_alike_gets_another_seed(tmp_path: Path) -> None:
+    studies = MachineStudies([plan("fan", 2)], tmp_path)
+    study = studies.studies["fan"]
+    paper, _ = study.ask("a")
+    study.study.enqueue_trial(dict(study.plan.space.paper))
+    again, _ = study.ask("b")
+    assert again.training.seed == paper.training.seed + 1
+    assert again.model_copy(update={"training": paper.training}) == paper
+
+
+def test_bundles_of_other_settings_are_left_out(tmp_path: Path) -> None:
+    other = plan("fan", 1).space.trial(plan("fan", 1).space.paper, 0)
+    other = other.model_copy(update={"training": other.training.model_copy(update={"epochs": 7})})
+    write_bundle(tmp_path, other, 0, 0.99)
+    studies = MachineStudies([plan("fan", 2)], tmp_path)
+    assert studies.n_waiting == 2
+    assert not studies.studies["fan"].study.trials[0].state.is_finished()
