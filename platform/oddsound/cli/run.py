@@ -20,6 +20,11 @@ _OPTIONS = (
         metavar="FILE",
         help="YAML of trial settings laid over every search space's base; `smoke` is a shipped one.",
     ),
+    click.option(
+        "--spaces",
+        type=click.Path(path_type=Path),
+        help="Folder of search spaces, <machine>.yaml or default.yaml.  [default: the shipped ones]",
+    ),
     click.option("--set", "settings", multiple=True, metavar="A.B=V", help="One setting, e.g. loss.rho=0.1."),
     click.option("--seed", default=0, show_default=True, type=click.IntRange(0)),
     click.option(
@@ -96,7 +101,7 @@ def _run(data: Path, out: Path, machines: list[str] | None, options: dict[str, A
     authors = read_authors(options["authors"])
     overrides = _overrides(options)
     index = index_folder(data, machines)
-    spaces = [load_space(machine, overrides) for machine in index.machines]
+    spaces = [load_space(machine, overrides, options["spaces"]) for machine in index.machines]
     digests = {machine: index.digest(machine) for machine in index.machines}
     record = agree(
         out,

@@ -15,6 +15,7 @@ from oddsound.cli.progress import Progress
 from oddsound.ensemble.systems import Member, System, build_systems
 from oddsound.errors import DataError, SearchError
 from oddsound.features.cache import build_cache
+from oddsound.recordings.clip import Clip
 from oddsound.recordings.index import DataIndex
 from oddsound.search.record import RunRecord
 from oddsound.search.run import Outcome, Resources, run_search
@@ -26,6 +27,9 @@ from oddsound.tracking.registry import TrackedTrial, best_trials, register_best
 from oddsound.tracking.store import Store, open_store
 from oddsound.tracking.writer import Writer
 from oddsound.training.bundle import finished
+
+_LAST_SYNC_S = 300.0
+"""How long the end of a search waits for MLflow; the rest is for the same command, or `sync`."""
 
 
 def talk(line: str) -> None:
@@ -55,11 +59,7 @@ def prepare_features(
     plans = []
     for space in spaces:
         clips, digest = index.of(space.machine), digests[space.machine]
-        if not any(clip.label == "anomaly" for clip in clips):
-            raise DataError(
-                f"{space.machine}: no labelled anomalous test clips, so omega can't be computed; "
-                "add some or leave the machine type out with --machines"
-            )
+        _refuse_unmeasurable(space.machine, clips)
         talk(f"features of {space.machine}: {len(clips)} clips")
         caches = {
             feature_name(config): str(build_cache(clips, digest, config.features, cache))
@@ -67,6 +67,21 @@ def prepare_features(
         }
         plans.append(MachinePlan(space, digest, caches, ask.n_trials, ask.seed))
     return plans
+
+
+def _refuse_unmeasurable(machine: str, clips: Sequence[Clip]) -> None:
+    """Omega needs both classes in every labelled cell: better said now than by every trial."""
+    labelled = [clip for clip in clips if clip.split == "test" and clip.label is not None]
+    cells = {(clip.section, clip.domain): set[str | None]() for clip in labelled}
+    for clip in labelled:
+        cells[clip.section, clip.domain].add(clip.label)
+    lacking = [f"section {s} {d}" for (s, d), labels in sorted(cells.items()) if len(labels) < 2]
+    if lacking or not cells:
+        where = f"in {', '.join(lacking)}" if lacking else "at all"
+        raise DataError(
+            f"{machine}: no labelled normal and anomalous test clips {where}, so omega can't be computed; "
+            "add some or leave the machine type out with --machines"
+        )
 
 
 def search(
@@ -86,7 +101,7 @@ def search(
         status = "KILLED" if outcome.interrupted else "FAILED" if outcome.failures else "FINISHED"
     finally:
         talk("sending to MLflow what it doesn't have yet")
-        writer.close(status)
+        writer.close(status, _LAST_SYNC_S)
     return outcome, writer
 
 

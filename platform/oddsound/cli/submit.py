@@ -54,18 +54,27 @@ def omega_table(systems: Sequence[System]) -> list[str]:
     """Omega in % by machine type and system, and the mean over machine types; `*`: S1's is submitted."""
     machines = list(systems[0].machines)
     rows = [[machine, *(_shown(system.machines[machine]) for system in systems)] for machine in machines]
-    means = [fmean(of.omega_raw or 0.0 for of in system.machines.values()) for system in systems]
-    rows.append(["mean", *(f"{100 * mean:.2f} " for mean in means)])
+    rows.append(["mean", *_means(systems, "omega_raw")])
     header = ["omega [%]", *(f"S{system.number} " for system in systems)]
     width = max(len(row[0]) for row in [header, *rows])
     lines = [f"{row[0]:<{width}}" + "".join(f"{cell:>9}" for cell in row[1:]) for row in [header, *rows]]
     if any(of.pinned_to_s1 for system in systems for of in system.machines.values()):
-        lines.append("* worse than S1 or pinned: the submission has S1's scores there")
+        submitted = ", ".join(mean.strip() for mean in _means(systems, "omega"))
+        lines.append(
+            f"* worse than S1 or pinned: S1's scores are submitted there; the means are then {submitted}"
+        )
     return [line.rstrip() for line in lines]
 
 
+def _means(systems: Sequence[System], which: str) -> list[str]:
+    """The mean omega over machine types of each system in %: of the fusions, or of what is submitted."""
+    known = [[o for of in s.machines.values() if (o := getattr(of, which)) is not None] for s in systems]
+    return [f"{100 * fmean(omegas):.2f} " if omegas else "- " for omegas in known]
+
+
 def _shown(of: MachineSystem) -> str:
-    return f"{100 * (of.omega_raw or 0.0):.2f}{'*' if of.pinned_to_s1 else ' '}"
+    omega = "-" if of.omega_raw is None else f"{100 * of.omega_raw:.2f}"
+    return omega + ("*" if of.pinned_to_s1 else " ")
 
 
 def _say_where(run: Path, record: RunRecord, written: Submission, *, placeholder: bool) -> None:
@@ -79,4 +88,8 @@ def _say_where(run: Path, record: RunRecord, written: Submission, *, placeholder
     talk(f"trials      {run / 'trials'}")
     talk(f"submission  {written.folder} and {written.archive}")
     talk(f"MLflow      {record.tracking_uri or run / 'mlflow' / 'mlflow.db'} (see mlflow_server/)")
-    talk(f"next        oddsound submission check {run / 'submission'} --data {record.data}")
+    machines = ",".join(record.machines)
+    talk(
+        f"next        oddsound submission check {run / 'submission'} "
+        f"--data {record.data} --machines {machines}"
+    )

@@ -58,7 +58,7 @@ class JointModel(nn.Module):
         )
         backbone, width = build_backbone(config)
         # On CPU a third faster than contiguous channels; the values are the same but for rounding.
-        self.backbone = backbone.to(memory_format=torch.channels_last)
+        self.backbone = backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.pool = MeanMaxPool()
         self.head = nn.Sequential(nn.Dropout(config.dropout), nn.Linear(width, n_classes))
         self.projection = Projection(width, config)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -78,6 +79,7 @@ def run_search(
     told = _Told(listener, trials)
     with _cluster(address):
         _tuner(studies, missing, run, told, resources or Resources(), trainable).fit()
+    shutil.rmtree(run / "ray", ignore_errors=True)  # Tune's snapshots: nothing is ever read from them
     return Outcome(told.failures, interrupted=told.n_ended < missing)
 
 

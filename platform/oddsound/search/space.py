@@ -108,13 +108,15 @@ def spaces_folder() -> Path:
     return installed if installed.is_dir() else package.parents[1] / "search_spaces"
 
 
-def load_space(machine: str, overrides: Sequence[Mapping[str, Any]] = ()) -> SearchSpace:
-    """The shipped space of `machine`, or `default.yaml` for a machine type that has none of its own.
+def load_space(
+    machine: str, overrides: Sequence[Mapping[str, Any]] = (), folder: Path | None = None
+) -> SearchSpace:
+    """The space of `machine` in `folder` (the shipped ones), or `default.yaml` where it has none of its own.
 
     `overrides` are laid over its base, one after another. A searched setting that an override names
     is no longer searched: it has that value in every trial.
     """
-    folder = spaces_folder()
+    folder = folder or spaces_folder()
     own = folder / f"{machine}.yaml"
     path = own if own.is_file() else folder / "default.yaml"
     return read_space(machine, path, overrides)
