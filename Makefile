@@ -13,7 +13,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 
 demo: $(VENV)/installed
 	$(BIN)/oddsound demo
-	$(BIN)/oddsound submission check demo_run/submission --data demo_run/data
+	$(BIN)/oddsound submission check demo_run/submission --data demo_run/synthetic
 
 test: $(VENV)/installed-test check
 	$(BIN)/python -m pytest

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import hypothesis
 import pytest
 import torch
 
@@ -58,6 +59,11 @@ def small_cache(
 @pytest.fixture
 def machine_data(small_cache: Path) -> MachineData:
     return MachineData.open(small_cache)
+
+
+# A time limit for each example says more about the machine's other guests than about the code.
+hypothesis.settings.register_profile("shared machine", deadline=None)
+hypothesis.settings.load_profile("shared machine")
 
 
 @pytest.fixture(autouse=True, scope="session")

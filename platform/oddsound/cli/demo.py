@@ -16,7 +16,7 @@ from oddsound.cli.run import run_all, run_options
 @machines_option("all seven")
 @run_options(n_trials=5)
 def demo(out: Path, machines: list[str] | None, **options: Any) -> None:
-    """Synthesise seven machine types in OUT/data and run every stage on them, small.
+    """Synthesise seven machine types in OUT/synthetic and run every stage on them, small.
 
     \b
       oddsound demo
@@ -27,7 +27,7 @@ def demo(out: Path, machines: list[str] | None, **options: Any) -> None:
     """
     from oddsound.recordings.synth import ALL_SEVEN, synthesise
 
-    data = out / "data"
+    data = out / "synthetic"
     click.echo(f"synthetic machines in {data}", err=True)
     synthesise(data, seconds=2.0, n_train_source=12, n_test=6, machines=ALL_SEVEN)
     run_all(data, out, machines, **(options | {"configs": options["configs"] or ("smoke",)}))
