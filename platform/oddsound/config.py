@@ -12,14 +12,15 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from oddsound.errors import ConfigError
 
 Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Rate = Annotated[float, Field(gt=0, le=1)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -43,6 +44,12 @@ class FeatureConfig(Strict):
     median_frames: Annotated[int, Field(ge=0)] = 0
     """Width of the median filter along time, in frames; 0 is off, the paper's is 30 (§2.4)."""
     dtype: Literal["float32", "float16"] = "float32"
+
+    @model_validator(mode="after")
+    def _is_a_band(self) -> Self:
+        if not self.f_min < self.f_max <= self.sample_rate / 2:
+            raise ValueError(f"f_min {self.f_min:g} < f_max {self.f_max:g} <= sample_rate/2 must hold")
+        return self
 
 
 class AugmentConfig(Strict):
@@ -87,8 +94,8 @@ class TrainingConfig(Strict):
 
     epochs: Count = 300
     batch_size: Annotated[int, Field(ge=2)] = 32
-    lr_autoencoder: Positive = 1e-3
-    lr_backbone: Positive = 1e-3
+    lr_autoencoder: Rate = 1e-3
+    lr_backbone: Rate = 1e-3
     halve_every: Count = 30
     target_share: Fraction = 0.2
     """Share of the draws that come from the target domain (§3.2); 0 draws every clip alike."""

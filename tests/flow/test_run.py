@@ -160,6 +160,20 @@ def test_other_settings_are_refused(run: Path, small_data: Path, settings: Path)
     assert "training.epochs 2, now it is 5" in refused.stderr
 
 
+def test_the_choice_of_machine_types_can_be_narrowed(
+    run: Path, small_data: Path, settings: Path, tmp_path: Path
+) -> None:
+    """One machine type's trials are gone and its search is left out: the other's systems are still made."""
+    copy = tmp_path / "copy"
+    shutil.copytree(run, copy)
+    shutil.rmtree(copy / "trials" / "valve")
+    shutil.rmtree(copy / "mlflow")
+    ended = oddsound(*arguments(small_data, copy, settings, 3, "--machines", "fan"))
+    assert ended.returncode == 0, ended.stderr
+    assert "valve: no finished trial, so it is left out" in ended.stderr
+    assert "valve" not in ended.stdout
+
+
 def test_what_was_lost_is_made_again_and_a_search_is_extended(
     run: Path, small_data: Path, settings: Path, tmp_path: Path
 ) -> None:
@@ -180,19 +194,19 @@ def test_what_was_lost_is_made_again_and_a_search_is_extended(
     assert said == {"fan": 2, "valve": 1}
 
 
+def test_a_request_that_no_node_has_is_refused(small_data: Path, settings: Path, tmp_path: Path) -> None:
+    line = arguments(small_data, tmp_path / "out", settings, 1, "--cpus-per-trial", "64", "--machines", "fan")
+    refused = oddsound(*line)
+    assert refused.returncode == 2
+    assert "a trial wants 64 CPUs and 0 GPUs, no node has both" in refused.stderr
+
+
 def test_ctrl_c_ends_with_130_and_the_same_command_completes(
     small_data: Path, settings: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
     line = arguments(small_data, out, settings, 3, "--machines", "fan")
-    with subprocess.Popen(line, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None
-        talk = until(process.stderr, "finished: omega")
-        process.send_signal(signal.SIGINT)
-        talk += process.stderr.read()
-    assert process.returncode == 130, talk
-    assert "the same command goes on" in talk
-    assert "Traceback" not in talk
+    assert_stopped(line, signal.SIGINT)
     done = {b.path.name for b in finished(out / "trials", "fan")}
     assert 1 <= len(done) < 3
     ended = oddsound(*line)
@@ -202,6 +216,23 @@ def test_ctrl_c_ends_with_130_and_the_same_command_completes(
     assert experiment is not None
     runs = store.client.search_runs([experiment.experiment_id], "tags.`oddsound.complete` = 'true'")
     assert len(runs) == 3
+
+
+def test_sigterm_is_taken_as_ctrl_c(small_data: Path, settings: Path, tmp_path: Path) -> None:
+    assert_stopped(arguments(small_data, tmp_path, settings, 3, "--machines", "fan"), signal.SIGTERM)
+
+
+def assert_stopped(line: list[str], stop: signal.Signals) -> None:
+    """`line` is stopped after its first trial: exit 130, one line that says how to go on."""
+    with subprocess.Popen(line, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        talk = until(process.stderr, "finished: omega")
+        process.send_signal(stop)
+        talk += process.stderr.read()
+    assert process.returncode == 130, talk
+    assert "the same command goes on" in talk
+    assert "Traceback" not in talk
+    assert "SIGTERM" not in talk
 
 
 def until(stream: IO[str], text: str) -> str:

@@ -16,7 +16,7 @@ from oddsound.cli.run import run
 from oddsound.cli.submission import submission
 from oddsound.cli.submit import submit
 from oddsound.cli.sync import sync
-from oddsound.errors import OddsoundError
+from oddsound.errors import DataError, OddsoundError
 
 
 class _Commands(click.Group):
@@ -63,6 +63,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
             traceback.print_exc()
         click.echo(f"oddsound: {error}", err=True)
         sys.exit(error.exit_code)
+    except OSError as error:
+        if "--debug" in given:
+            traceback.print_exc()
+        click.echo(f"oddsound: {error.filename or ''}: {error.strerror or error}; free or mend it", err=True)
+        sys.exit(DataError.exit_code)
     except (KeyboardInterrupt, click.Abort):
         click.echo("oddsound: interrupted; the same command goes on from here", err=True)
         sys.exit(130)

@@ -15,6 +15,8 @@ from rich.table import Table
 
 from oddsound.config import TrialConfig
 
+_SILENCE_S = 60.0
+
 
 @dataclass
 class _Row:
@@ -34,7 +36,7 @@ class Progress:
         self._console = Console(stderr=True)
         self._lock = threading.Lock()
         self._running: set[str] = set()
-        self._begun = time.monotonic()
+        self._begun = self._spoke = time.monotonic()
         self._live = Live(get_renderable=self._table, console=self._console, refresh_per_second=2)
 
     def __enter__(self) -> Progress:
@@ -53,18 +55,21 @@ class Progress:
             self._rows[config.machine].running += 1
 
     def epoch(self, config: TrialConfig, number: int, metrics: dict[str, float]) -> None:
-        """Nothing: epochs are in the history and in MLflow."""
+        """A line a minute, so that a long trial isn't silent."""
+        if time.monotonic() - self._spoke > _SILENCE_S:
+            at = f"epoch {metrics['epoch']:.0f} of {config.training.epochs}"
+            self._say(f"{config.machine} trial {number} {at}: omega {metrics['omega']:.2%}", config.machine)
 
     def finished(self, config: TrialConfig, number: int, omega: float) -> None:
         row = self._ended(config)
         row.done += 1
         row.best = omega if row.best is None else max(row.best, omega)
-        self._say(f"{config.machine} trial {number} finished: omega {omega:.2%}", row)
+        self._say(f"{config.machine} trial {number} finished: omega {omega:.2%}", config.machine)
 
     def failed(self, config: TrialConfig, number: int, reason: str) -> None:
         row = self._ended(config)
         row.failed += 1
-        self._say(f"{config.machine} trial {number} FAILED: {reason}", row)
+        self._say(f"{config.machine} trial {number} FAILED: {reason}", config.machine)
 
     def _ended(self, config: TrialConfig) -> _Row:
         with self._lock:
@@ -74,7 +79,8 @@ class Progress:
                 row.running -= 1
             return row
 
-    def _say(self, what: str, row: _Row) -> None:
+    def _say(self, what: str, machine: str) -> None:
+        self._spoke, row = time.monotonic(), self._rows[machine]
         if not self._console.is_terminal:
             best = "" if row.best is None else f", best {row.best:.2%}"
             failed = f", {row.failed} failed" if row.failed else ""

@@ -5,11 +5,16 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from oddsound.cli.options import Command, machines_option
+
+if TYPE_CHECKING:
+    from oddsound.recordings.index import DataIndex
+    from oddsound.search.space import SearchSpace
+    from oddsound.submission.authors import Authors
 
 _OPTIONS = (
     click.option("--epochs", type=click.IntRange(1), help="Short for --set training.epochs=N."),
@@ -36,10 +41,17 @@ _OPTIONS = (
     click.option(
         "--pin", "pinned", multiple=True, metavar="MACHINE", help="Take S1's model for it in S2-S4."
     ),
-    click.option("--max-concurrent", default=0, help="Trials at once.  [default: as many as fit]"),
-    click.option("--cpus-per-trial", default=1.0, show_default=True),
     click.option(
-        "--gpus-per-trial", type=float, help="A fraction shares one.  [default: 1 where there are any]"
+        "--max-concurrent",
+        default=0,
+        type=click.IntRange(0),
+        help="Trials at once.  [default: as many as fit]",
+    ),
+    click.option("--cpus-per-trial", default=1.0, show_default=True, type=click.FloatRange(0, min_open=True)),
+    click.option(
+        "--gpus-per-trial",
+        type=click.FloatRange(0),
+        help="A fraction shares one.  [default: 1 where there are any]",
     ),
     click.option("--ray-address", default="local", show_default=True, help="Of a running Ray cluster."),
     click.option("--cache", type=click.Path(path_type=Path), help="Of features.  [default: OUT/features]"),
@@ -80,52 +92,51 @@ def run(data: Path, out: Path, machines: list[str] | None, **options: Any) -> No
 
 def run_all(data: Path, out: Path, machines: list[str] | None, **options: Any) -> None:
     """All stages. SIGTERM is taken as SIGINT: the search stops and can be gone on with."""
-    from oddsound.search.record import sole_driver
-
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
-    out = out.absolute()  # workers have a folder of their own
-    with sole_driver(out):
-        _run(data, out, machines, options)
-
-
-def _run(data: Path, out: Path, machines: list[str] | None, options: dict[str, Any]) -> None:
     from oddsound.cli import stages
-    from oddsound.cli.submit import submit_run
-    from oddsound.errors import Interrupted, TrackingError
     from oddsound.recordings.index import index_folder
-    from oddsound.search.record import agree
-    from oddsound.search.run import Resources
+    from oddsound.search.record import sole_driver
     from oddsound.search.space import load_space
     from oddsound.submission.authors import read_authors
 
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     authors = read_authors(options["authors"])
     overrides = _overrides(options)
     index = index_folder(data, machines)
+    stages.refuse_unusable(index)
     spaces = [load_space(machine, overrides, options["spaces"]) for machine in index.machines]
+    out = out.absolute()  # workers have a folder of their own
+    with sole_driver(out):
+        _run(index, spaces, out, authors, options)
+
+
+def _run(
+    index: DataIndex, spaces: list[SearchSpace], out: Path, authors: Authors, options: dict[str, Any]
+) -> None:
+    """The stages that write below `out`."""
+    from oddsound.cli import stages
+    from oddsound.cli.submit import refuse_unknown, submit_run
+    from oddsound.errors import Interrupted, TrackingError
+    from oddsound.search.record import agree, write_record
+    from oddsound.search.run import Resources
+    from oddsound.tracking.store import canonical
+
     digests = {machine: index.digest(machine) for machine in index.machines}
-    record = agree(
-        out,
-        stages.dataset_name(data),
-        data,
-        options["tracking_uri"],
-        {s.machine: s.settings() | {"seed": options["seed"], "data": digests[s.machine]} for s in spaces},
-    )
+    asked = {s.machine: stages.begun_with(s, index, digests[s.machine], options["seed"]) for s in spaces}
+    uri = canonical(options["tracking_uri"]) if options["tracking_uri"] else None
+    record = agree(out, stages.dataset_name(index.root), index.root, uri, asked)
+    refuse_unknown(options["pinned"], record)
     stages.tracking(out, record)  # a wrong address ends the run here, before the first trial
-    ask = stages.Ask(
-        options["trials"],
-        options["seed"],
-        Resources(options["cpus_per_trial"], options["gpus_per_trial"], options["max_concurrent"]),
-        options["ray_address"],
-    )
-    plans = stages.prepare_features(
-        index, spaces, digests, (options["cache"] or out / "features").absolute(), ask
-    )
-    outcome, writer = stages.search(plans, out, record, index, ask)
+    resources = Resources(options["cpus_per_trial"], options["gpus_per_trial"], options["max_concurrent"])
+    ask = stages.Ask(options["trials"], options["seed"], resources, options["ray_address"])
+    cache = (options["cache"] or out / "features").absolute()
+    plans = stages.prepare_features(index, spaces, digests, cache, ask)
+    write_record(out, record)
+    outcome, writer = stages.search(plans, out, record, ask)
     if outcome.interrupted:
         raise Interrupted("the search was interrupted; the same command goes on from here")
     if writer.problem:
         raise TrackingError(f"{writer.problem}; every trial is in {out}, the same command sends the rest")
-    if stages.every_machine_finished_one(plans, out):
+    if stages.searched(out, record):
         submit_run(out, record, authors, options["pinned"])
     stages.refuse_failures(outcome, out)
 

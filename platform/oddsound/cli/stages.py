@@ -13,9 +13,8 @@ import click
 
 from oddsound.cli.progress import Progress
 from oddsound.ensemble.systems import Member, System, build_systems
-from oddsound.errors import DataError, SearchError
+from oddsound.errors import DataError, RecordingError, SearchError
 from oddsound.features.cache import build_cache
-from oddsound.recordings.clip import Clip
 from oddsound.recordings.index import DataIndex
 from oddsound.search.record import RunRecord
 from oddsound.search.run import Outcome, Resources, run_search
@@ -27,6 +26,7 @@ from oddsound.tracking.registry import TrackedTrial, best_trials, register_best
 from oddsound.tracking.store import Store, open_store
 from oddsound.tracking.writer import Writer
 from oddsound.training.bundle import finished
+from oddsound.training.data import refuse_unlearnable, refuse_unmeasurable
 
 _LAST_SYNC_S = 300.0
 """How long the end of a search waits for MLflow; the rest is for the same command, or `sync`."""
@@ -52,6 +52,24 @@ class Ask:
     address: str
 
 
+def refuse_unusable(index: DataIndex) -> None:
+    """Raises DataError for recordings that no trial could use: said now, not by every trial.
+
+    Also where some machine types have evaluation clips and others don't: a package is of one kind.
+    """
+    for machine in index.machines:
+        refuse_unlearnable(machine, index.of(machine))
+        refuse_unmeasurable(machine, index.of(machine))
+        if not any(clip.domain == "target" and clip.split == "train" for clip in index.of(machine)):
+            talk(f"{machine}: no training clips of the target domain; every clip is drawn alike")
+    hidden = {clip.machine for clip in index.clips if clip.split == "test" and clip.label is None}
+    if hidden and (without := sorted(set(index.machines) - hidden)):
+        raise DataError(
+            f"{', '.join(without)}: no evaluation clips, while {', '.join(sorted(hidden))} have them; "
+            "a submission is of one kind of clips: leave either out with --machines"
+        )
+
+
 def prepare_features(
     index: DataIndex, spaces: Sequence[SearchSpace], digests: Mapping[str, str], cache: Path, ask: Ask
 ) -> list[MachinePlan]:
@@ -59,43 +77,27 @@ def prepare_features(
     plans = []
     for space in spaces:
         clips, digest = index.of(space.machine), digests[space.machine]
-        _refuse_unmeasurable(space.machine, clips)
         talk(f"features of {space.machine}: {len(clips)} clips")
-        caches = {
-            feature_name(config): str(build_cache(clips, digest, config.features, cache))
-            for config in space.front_ends()
-        }
+        try:
+            caches = {
+                feature_name(config): str(build_cache(clips, digest, config.features, cache))
+                for config in space.front_ends()
+            }
+        except RecordingError as error:
+            raise RecordingError(f"{error}; `oddsound data check {index.root}` names all such") from error
         plans.append(MachinePlan(space, digest, caches, ask.n_trials, ask.seed))
     return plans
 
 
-def _refuse_unmeasurable(machine: str, clips: Sequence[Clip]) -> None:
-    """Omega needs both classes in every labelled cell: better said now than by every trial."""
-    labelled = [clip for clip in clips if clip.split == "test" and clip.label is not None]
-    cells = {(clip.section, clip.domain): set[str | None]() for clip in labelled}
-    for clip in labelled:
-        cells[clip.section, clip.domain].add(clip.label)
-    lacking = [f"section {s} {d}" for (s, d), labels in sorted(cells.items()) if len(labels) < 2]
-    if lacking or not cells:
-        where = f"in {', '.join(lacking)}" if lacking else "at all"
-        raise DataError(
-            f"{machine}: no labelled normal and anomalous test clips {where}, so omega can't be computed; "
-            "add some or leave the machine type out with --machines"
-        )
-
-
-def search(
-    plans: Sequence[MachinePlan], run: Path, record: RunRecord, index: DataIndex, ask: Ask
-) -> tuple[Outcome, Writer]:
+def search(plans: Sequence[MachinePlan], run: Path, record: RunRecord, ask: Ask) -> tuple[Outcome, Writer]:
     """Run what is missing while a writer sends what is finished to MLflow; both are returned at the end."""
-    counts = {plan.machine: clip_counts(index, plan.machine) for plan in plans}
-    writer = Writer(
-        lambda: tracking(run, record), Search(record.search, record.dataset), run / "trials", counts
-    )
+    known = Search(record.search, record.dataset)
+    writer = Writer(lambda: tracking(run, record), known, run / "trials", clip_counts(record))
     for plan in plans:
         writer.nudge(plan.machine)
     status: Any = "KILLED"
     try:
+        talk("searching: Ray starts, the first trials take some seconds to show")
         with _TellingProgress(run, plans, writer) as progress:
             outcome = run_search(plans, run, progress, ask.resources, address=ask.address)
         status = "KILLED" if outcome.interrupted else "FAILED" if outcome.failures else "FINISHED"
@@ -109,22 +111,41 @@ def tracking(run: Path, record: RunRecord) -> Store:
     return open_store(record.tracking_uri, run / "mlflow")
 
 
-def clip_counts(index: DataIndex, machine: str) -> dict[str, int]:
-    """How many clips of each split and label: {"train/normal": 3000, ...}."""
-    return dict(Counter(f"{clip.split}/{clip.label or 'unlabelled'}" for clip in index.of(machine)))
+def begun_with(space: SearchSpace, index: DataIndex, digest: str, seed: int) -> dict[str, Any]:
+    """What decides a machine type's search, for the run's record; `clips` counts splits and labels."""
+    clips = Counter(f"{clip.split}/{clip.label or 'unlabelled'}" for clip in index.of(space.machine))
+    return space.settings() | {"seed": seed, "data": digest, "clips": dict(clips)}
 
 
-def register(store: Store, record: RunRecord, k: int) -> None:
-    """Make the best `k` of each machine type versions of its registered model."""
-    for machine, begun in record.machines.items():
-        register_best(store, record.dataset, machine, k, record.search, begun["data"])
+def clip_counts(record: RunRecord) -> dict[str, dict[str, int]]:
+    return {machine: begun["clips"] for machine, begun in record.machines.items()}
 
 
-def build(store: Store, record: RunRecord, k: int, pinned: Sequence[str]) -> tuple[System, ...]:
-    """S1-S4 from the `k` best trials of each machine type, found through MLflow."""
+def searched(run: Path, record: RunRecord) -> list[str]:
+    """The run's machine types that have a finished trial; the others are named."""
+    found = [machine for machine in record.machines if finished(run / "trials", machine)]
+    for machine in sorted(record.machines.keys() - set(found)):
+        talk(f"{machine}: no finished trial, so it is left out of the systems")
+    return found
+
+
+def register(store: Store, record: RunRecord, machines: Sequence[str], k: int) -> None:
+    """Make the best `k` of each machine type versions of its registered model.
+
+    Of all searches on the same recordings: a later, worse one takes nobody's place.
+    """
+    for machine in machines:
+        register_best(store, record.dataset, machine, k, data_digest=record.machines[machine]["data"])
+
+
+def build(
+    store: Store, record: RunRecord, machines: Sequence[str], k: int, pinned: Sequence[str]
+) -> tuple[System, ...]:
+    """S1-S4 from the search's `k` best trials of each machine type, found through MLflow."""
     members = {}
-    for machine, begun in record.machines.items():
-        best = best_trials(store, record.dataset, machine, k, record.search, begun["data"])
+    for machine in machines:
+        digest = record.machines[machine]["data"]
+        best = best_trials(store, record.dataset, machine, k, record.search, digest)
         if len(best) < k:
             talk(f"{machine}: {len(best)} finished trials, fewer than the {k} that S2-S4 fuse")
         members[machine] = [_member(store, trial) for trial in best]
@@ -141,11 +162,6 @@ def _member(store: Store, trial: TrackedTrial) -> Member:
         table=table,
         weights_sha256=result.weights_sha256,
     )
-
-
-def every_machine_finished_one(plans: Sequence[MachinePlan], run: Path) -> bool:
-    """Whether there is something to fuse for each machine type."""
-    return all(finished(run / "trials", plan.machine) for plan in plans)
 
 
 def refuse_failures(outcome: Outcome, run: Path) -> None:

@@ -40,14 +40,27 @@ def submit(run: Path, authors: Path | None, pinned: tuple[str, ...]) -> None:
 def submit_run(run: Path, record: RunRecord, authors: Authors, pinned: Sequence[str]) -> None:
     """Register the best, fuse S1-S4, write the package to RUN/submission, print the omega table."""
     from oddsound.cli import stages
+    from oddsound.errors import BundleError
     from oddsound.submission.package import write_submission
 
+    machines = stages.searched(run, record)
+    if not machines:
+        raise BundleError(f"{run}: no finished trial yet; run the search to its end first")
+    refuse_unknown(pinned, record)
     store = stages.tracking(run, record)
-    stages.register(store, record, TOP_K)
-    systems = stages.build(store, record, TOP_K, pinned)
+    stages.register(store, record, machines, TOP_K)
+    systems = stages.build(store, record, machines, TOP_K, pinned)
     written = write_submission(systems, run / "submission", authors)
     click.echo("\n".join(omega_table(systems)))
-    _say_where(run, record, written, placeholder=authors.is_placeholder)
+    _say_where(run, record, written, machines, placeholder=authors.is_placeholder)
+
+
+def refuse_unknown(pinned: Sequence[str], record: RunRecord) -> None:
+    """Raises ConfigError for a pinned machine type that the run doesn't have."""
+    from oddsound.errors import ConfigError
+
+    for name in sorted(set(pinned) - record.machines.keys()):
+        raise ConfigError(f"--pin {name}: no such machine type; the run has {', '.join(record.machines)}")
 
 
 def omega_table(systems: Sequence[System]) -> list[str]:
@@ -77,7 +90,9 @@ def _shown(of: MachineSystem) -> str:
     return omega + ("*" if of.pinned_to_s1 else " ")
 
 
-def _say_where(run: Path, record: RunRecord, written: Submission, *, placeholder: bool) -> None:
+def _say_where(
+    run: Path, record: RunRecord, written: Submission, machines: Sequence[str], *, placeholder: bool
+) -> None:
     from oddsound.cli.stages import talk
 
     talk("")
@@ -88,8 +103,7 @@ def _say_where(run: Path, record: RunRecord, written: Submission, *, placeholder
     talk(f"trials      {run / 'trials'}")
     talk(f"submission  {written.folder} and {written.archive}")
     talk(f"MLflow      {record.tracking_uri or run / 'mlflow' / 'mlflow.db'} (see mlflow_server/)")
-    machines = ",".join(record.machines)
     talk(
         f"next        oddsound submission check {run / 'submission'} "
-        f"--data {record.data} --machines {machines}"
+        f"--data {record.data} --machines {','.join(machines)}"
     )

@@ -80,6 +80,8 @@ def open_cache(path: Path) -> FeatureCache:
 
 
 def _build(clips: Sequence[Clip], data_digest: str, config: FeatureConfig, path: Path) -> None:
+    for left in path.parent.glob(f"{path.name}.*.partial"):  # of a build that was killed; we hold the lock
+        shutil.rmtree(left)
     lengths, rows = _rows(clips, data_digest, config, path.parent)
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     partial.mkdir()

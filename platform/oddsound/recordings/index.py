@@ -108,6 +108,12 @@ def check_folder(root: Path, sample_rate: int = SAMPLE_RATE) -> tuple[DataIndex,
         reasons = list(pool.map(reason, clips))
     good = tuple(clip for clip, why in zip(clips, reasons, strict=True) if why is None)
     bad += [(clip.path, why) for clip, why in zip(clips, reasons, strict=True) if why is not None]
+    taken = {clip.path for clip in clips} | {path for path, _ in bad}
+    for path in sorted(set(root.rglob("*.wav")) - taken):
+        if not any(part.startswith(".") for part in path.relative_to(root).parts):
+            bad.append(
+                (path, f"{shown(path)}: in no folder that a layout has; see the README, or move it away")
+            )
     return DataIndex(root, good), sorted(bad)
 
 
@@ -197,7 +203,7 @@ def _content_digest(path: Path) -> str:
 
 def _unknown(machine: str, known: Collection[str], root: Path) -> DataError:
     hint = did_you_mean(machine, known)
-    return DataError(f"{shown(root)}: no machine type {machine!r}; {hint}It holds {_listed(known)}")
+    return DataError(f"{shown(root)}: no machine type {machine!r}; {hint}there are: {_listed(known)}")
 
 
 def _listed(names: Collection[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import zlib
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -82,6 +83,8 @@ class ScoreTable:
         }
         with temporary.open("wb") as stream:
             np.savez_compressed(stream, **columns)
+            stream.flush()
+            os.fsync(stream.fileno())
         temporary.replace(path)
 
     @classmethod

@@ -32,12 +32,14 @@ class RunRecord:
 @contextmanager
 def sole_driver(run: Path) -> Iterator[None]:
     """Hold the run folder. Raises ConfigError where another process holds it; a dead one's hold is gone."""
-    run.mkdir(parents=True, exist_ok=True)
     lock = FileLock(run / "run.lock", blocking=False)
     try:
+        run.mkdir(parents=True, exist_ok=True)
         lock.acquire()
     except Timeout as error:
         raise ConfigError(f"{run}: another oddsound works here; wait or choose another --out") from error
+    except OSError as error:
+        raise ConfigError(f"{run}: can't be a run's folder ({error.strerror}); choose another") from error
     try:
         yield
     finally:
@@ -58,9 +60,10 @@ def read_record(run: Path) -> RunRecord:
 def agree(
     run: Path, dataset: str, data: Path, tracking_uri: str | None, machines: Mapping[str, Mapping[str, Any]]
 ) -> RunRecord:
-    """The run's record with `machines` in it, written where the folder is new.
+    """The run's record with `machines` in it; nothing is written, see `write_record`.
 
-    Raises ConfigError, naming the first difference, where the run was begun with something else.
+    `tracking_uri` None keeps the run's. Raises ConfigError, naming the first difference, where the run
+    was begun with something else.
     """
     if (run / "run.json").is_file():
         record = read_record(run)
@@ -68,20 +71,20 @@ def agree(
         name = f"{datetime.now(UTC):%Y%m%d}-{secrets.token_hex(4)}"
         record = RunRecord(name, dataset, str(data.absolute()), tracking_uri)
     asked = json.loads(json.dumps(machines))  # tuples as the lists that JSON makes of them
-    _refuse_change(run, record, dataset, tracking_uri, asked)
+    begun = {"dataset": record.dataset, **{m: record.machines[m] for m in asked if m in record.machines}}
+    now = {"dataset": dataset, **{m: asked[m] for m in begun if m in asked}}
+    _refuse_change(run, begun, now)
+    record.tracking_uri = tracking_uri or record.tracking_uri
     record.machines |= asked
-    write_atomically(run / "run.json", json.dumps(asdict(record), indent=1, sort_keys=True).encode())
     return record
 
 
-def _refuse_change(
-    run: Path, record: RunRecord, dataset: str, tracking_uri: str | None, asked: Mapping[str, Any]
-) -> None:
-    begun = {"dataset": record.dataset, "tracking_uri": record.tracking_uri}
-    begun |= {name: record.machines[name] for name in asked if name in record.machines}
-    now = {"dataset": dataset, "tracking_uri": tracking_uri} | {
-        name: asked[name] for name in begun if name in asked
-    }
+def write_record(run: Path, record: RunRecord) -> None:
+    """From now on the run is of this record."""
+    write_atomically(run / "run.json", json.dumps(asdict(record), indent=1, sort_keys=True).encode())
+
+
+def _refuse_change(run: Path, begun: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     for path, before, after in _differences(begun, now):
         raise ConfigError(
             f"{run}: was begun with {path} {before!r}, now it is {after!r}; "

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,8 +19,8 @@ import ray
 from ray import tune
 
 from oddsound.config import TrialConfig
-from oddsound.errors import SearchError
-from oddsound.search.studies import OBJECTIVE, MachinePlan, MachineStudies
+from oddsound.errors import ConfigError, SearchError
+from oddsound.search.studies import MachinePlan, MachineStudies
 from oddsound.search.worker import train_trial
 from oddsound.training.bundle import Bundle
 
@@ -90,11 +92,9 @@ def _tuner(
     resources: Resources,
     trainable: Callable[[dict[str, Any]], None],
 ) -> tune.Tuner:
-    gpus = resources.gpus_per_trial
-    if gpus is None:
-        gpus = 1.0 if ray.cluster_resources().get("GPU") else 0.0
+    cpus, gpus = _share(resources)
     return tune.Tuner(
-        tune.with_resources(trainable, {"cpu": resources.cpus_per_trial, "gpu": gpus}),
+        tune.with_resources(trainable, {"cpu": cpus, "gpu": gpus}),
         tune_config=tune.TuneConfig(
             search_alg=studies,
             num_samples=missing,
@@ -112,6 +112,19 @@ def _tuner(
     )
 
 
+def _share(resources: Resources) -> tuple[float, float]:
+    """CPUs and GPUs of a trial. Raises ConfigError where no node has them: it would wait for ever."""
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    has = [(float(node.get("CPU", 0)), float(node.get("GPU", 0))) for node in nodes]
+    cpus, gpus = resources.cpus_per_trial, resources.gpus_per_trial
+    if gpus is None:
+        gpus = 1.0 if any(present for _, present in has) else 0.0
+    if not any(cpus <= node_cpus and gpus <= node_gpus for node_cpus, node_gpus in has):
+        nodes_have = "; ".join(f"{c:g} CPUs and {g:g} GPUs" for c, g in has)
+        raise ConfigError(f"a trial wants {cpus:g} CPUs and {gpus:g} GPUs, no node has both: {nodes_have}")
+    return cpus, gpus
+
+
 @contextmanager
 def _cluster(address: str) -> Iterator[None]:
     """Ray at `address`, without its chatter; what was started here is ended here."""
@@ -119,10 +132,13 @@ def _cluster(address: str) -> Iterator[None]:
     options: dict[str, Any] = {"_node_ip_address": "127.0.0.1", "object_store_memory": _OBJECT_STORE_BYTES}
     if local:
         options |= {"num_cpus": os.cpu_count(), "include_dashboard": False}
+    on_sigterm = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **(options if local else {}))
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise SearchError(f"Ray at {address}: {str(error).splitlines()[0]}") from error
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, on_sigterm)  # Ray has put its own in its place
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # failed trials are told by us, in a line
     try:
         yield
@@ -153,15 +169,20 @@ class _Told(tune.Callback):  # type: ignore[misc]
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         config, number = _what(trial)
-        if not self._bundle(config).is_whole:  # ended early by an interrupt
-            return
-        self.n_ended += 1
-        self.listener.finished(config, number, float(trial.last_result[OBJECTIVE]))
+        bundle = self._bundle(config)
+        if bundle.is_whole:
+            self.n_ended += 1
+            self.listener.finished(config, number, bundle.result().omega)
+        elif (trial.last_result or {}).get("epoch") == config.training.epochs:
+            self._fail(config, number, f"no bundle in {bundle.path}: does every node see that storage?")
+        # else it was ended early by an interrupt, and goes on when it is resumed
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        self.n_ended += 1
         config, number = _what(trial)
-        reason = self._bundle(config).failure() or _last_line(trial.error_file)
+        self._fail(config, number, self._bundle(config).failure() or _last_line(trial.error_file))
+
+    def _fail(self, config: TrialConfig, number: int, reason: str) -> None:
+        self.n_ended += 1
         self.failures.append((config.machine, config.identity, reason))
         self.listener.failed(config, number, reason)
 

@@ -126,6 +126,14 @@ def read_space(machine: str, path: Path, overrides: Sequence[Mapping[str, Any]] 
     """The space in the file at `path`. Raises ConfigError by file and setting."""
     file = validated(SpaceFile, read_mapping(path), str(path))
     fixed = overlay({}, *overrides)
+    for taken, how in (("machine", "--machines"), (SEED, "--seed")):
+        if _names(overlay(file.base, fixed), taken):
+            raise ConfigError(f"search space of {machine}: {taken}: is given by {how}, not by a setting")
+    validated(
+        TrialConfig,
+        {"machine": machine, **overlay(file.base, fixed)},
+        f"settings of {machine} ({path.name}, --config, --set)",
+    )
     searched = {name: d for name, d in file.space.items() if not _names(fixed, name)}
     space = SearchSpace(
         machine=machine,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import ray
 import torch
 from ray import tune
 
@@ -18,7 +18,8 @@ from oddsound.training.trial import run_trial
 
 def train_trial(handed: dict[str, Any]) -> None:
     """Run the trial of `handed` (what `MachineStudies.suggest` gives) and report each evaluated epoch."""
-    torch.set_num_threads(max(1, int(os.environ.get("OMP_NUM_THREADS", "1"))))
+    cpus = ray.get_runtime_context().get_assigned_resources().get("CPU", 1)
+    torch.set_num_threads(max(1, int(cpus)))
     config = TrialConfig.model_validate(handed["trial"])
     data = _open(handed["cache"])
     if data.digest != handed["data_digest"]:

@@ -67,7 +67,8 @@ def write_submission(
         _keep_reports(folder, fresh)
         packed = Path(temporary) / archive.name
         _pack(fresh, packed)
-        archive.unlink(missing_ok=True)  # an old zip must never lie beside a newer folder
+        for old in out.glob("*_task2.zip"):  # an old zip must never lie beside a newer folder
+            old.unlink()
         _swap(fresh, folder, Path(temporary) / "before")
         packed.replace(archive)
     n_clips = sum(int(_rows(of.table, clips).sum()) for of in systems[0].machines.values())

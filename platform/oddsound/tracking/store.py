@@ -25,7 +25,7 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SADeprecationWarning, SQLAlchemyError
 
-from oddsound.errors import TrackingError
+from oddsound.errors import ConfigError, TrackingError
 
 PROBE_S = 5.0
 MIGRATION_S = 120.0
@@ -120,6 +120,20 @@ def open_store(uri: str | None, folder: Path) -> Store:
         f"tracking URI {shown(uri)} can't be used: give http(s)://host:port of an MLflow server, or "
         "sqlite:///path/to/mlflow.db"
     )
+
+
+def canonical(uri: str) -> str:
+    """`uri` as a run can remember it: an sqlite path made absolute.
+
+    Raises ConfigError for a password in it: that would lie in files and be shown.
+    """
+    if urlsplit(uri).password or urlsplit(uri).username:
+        raise ConfigError(
+            f"tracking URI {shown(uri)}: give name and password in MLFLOW_TRACKING_USERNAME and "
+            "MLFLOW_TRACKING_PASSWORD, not in the address"
+        )
+    path = uri.removeprefix("sqlite:///")
+    return f"sqlite:///{Path(path).absolute()}" if path != uri and path else uri
 
 
 def shown(uri: str) -> str:

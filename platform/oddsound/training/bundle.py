@@ -40,6 +40,7 @@ class TrialResult:
     data_digest: str
     weights_sha256: str
     seconds: float
+    """Of all epochs' training."""
     finished: str
     """UTC, ISO 8601."""
     versions: dict[str, str] = field(default_factory=dict)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -37,22 +38,12 @@ class MachineData:
         return cls(opened.machine, opened.clips, opened.features, opened.data_digest)
 
     def __post_init__(self) -> None:
-        if len(self.classes) < 2:
-            raise DataError(
-                f"{self.machine}: training clips of {len(self.classes)} section(s); "
-                "a section classifier needs at least 2"
-            )
-        untrained = sorted({clip.section for clip in self.clips} - set(self.classes))
-        if untrained:
-            raise DataError(
-                f"{self.machine}: section(s) {', '.join(untrained)} have test clips and no training clips; "
-                "add their training clips or leave the test clips out"
-            )
+        refuse_unlearnable(self.machine, self.clips)
 
     @cached_property
     def classes(self) -> tuple[str, ...]:
         """The sections that have training clips, sorted: what the network tells apart."""
-        return tuple(sorted({clip.section for clip in self.clips if clip.split == "train"}))
+        return trained_sections(self.clips)
 
     @cached_property
     def train_rows(self) -> NDArray[np.intp]:
@@ -72,3 +63,38 @@ class MachineData:
     def labelled_rows(self) -> NDArray[np.intp]:
         """The test clips whose label is known: what omega is computed from."""
         return np.flatnonzero([clip.split == "test" and clip.label is not None for clip in self.clips])
+
+
+def trained_sections(clips: Sequence[Clip]) -> tuple[str, ...]:
+    """The sections that have training clips, sorted."""
+    return tuple(sorted({clip.section for clip in clips if clip.split == "train"}))
+
+
+def refuse_unlearnable(machine: str, clips: Sequence[Clip]) -> None:
+    """Raises DataError where no network can learn sections from `clips` and then score all of them."""
+    classes = trained_sections(clips)
+    if len(classes) < 2:
+        raise DataError(
+            f"{machine}: training clips of {len(classes)} section(s); a section classifier needs at least 2"
+        )
+    untrained = sorted({clip.section for clip in clips} - set(classes))
+    if untrained:
+        raise DataError(
+            f"{machine}: section(s) {', '.join(untrained)} have test clips and no training clips; "
+            "add their training clips or leave the test clips out"
+        )
+
+
+def refuse_unmeasurable(machine: str, clips: Sequence[Clip]) -> None:
+    """Raises DataError unless each labelled section and domain has normal and anomalous test clips."""
+    cells: dict[tuple[str, str], set[str]] = {}
+    for clip in clips:
+        if clip.split == "test" and clip.label is not None:
+            cells.setdefault((clip.section, clip.domain), set()).add(clip.label)
+    lacking = [f"section {s} {d}" for (s, d), labels in sorted(cells.items()) if len(labels) < 2]
+    if lacking or not cells:
+        where = f"in {', '.join(lacking)}" if lacking else "at all"
+        raise DataError(
+            f"{machine}: no labelled normal and anomalous test clips {where}, so omega can't be computed; "
+            "add some or leave the machine type out with --machines"
+        )

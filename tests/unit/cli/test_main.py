@@ -61,6 +61,22 @@ def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]
         (["run", "{data}", "--out", "{tmp}/out", "--authors", "nowhere.yaml"], 2, "nowhere.yaml"),
         (["run", "{data}", "--out", "{tmp}/out", "--tracking-uri", "http://127.0.0.1:9"], 4, "127.0.0.1:9"),
         (["run", "{data}", "--out", "{tmp}/out", "--tracking-uri", "ftp://x"], 4, "tracking URI"),
+        (["run", "{data}", "--out", "{tmp}/out", "--set", "loss=3"], 2, "loss: input should be a valid"),
+        (
+            ["run", "{data}", "--out", "{tmp}/out", "--set", "machine=pump"],
+            2,
+            "is given by --machines",
+        ),
+        (["run", "{data}", "--out", "{tmp}/out", "--set", "training.seed=5"], 2, "is given by --seed"),
+        (
+            ["run", "{data}", "--out", "{tmp}/out", "--set", "features.f_max=9e5"],
+            2,
+            "must hold",
+        ),
+        (["run", "{data}", "--out", "{tmp}/out", "--pin", "pump"], 2, "no such machine type"),
+        (["run", "{data}", "--out", "{tmp}/out", "--cpus-per-trial", "0"], 2, "cpus-per-trial"),
+        (["run", "{data}", "--out", "/dev/null/x"], 2, "can't be a run's folder"),
+        (["run", "{data}", "--out", "{tmp}/out", "--tracking-uri", "http://me:secret@h"], 2, "USERNAME"),
         (["submit", "{tmp}"], 2, "no run.json here"),
         (["sync", "{tmp}"], 2, "no run.json here"),
         (["evaluate", "{tmp}"], 3, "anomaly_score_"),
@@ -80,6 +96,8 @@ def test_a_mistake_is_one_line_with_its_exit_code(
     assert message in said.err
     assert said.out == ""
     assert "Traceback" not in said.err
+    assert "secret" not in said.err
+    assert not (tmp_path / "out" / "run.json").exists()
     if code != 2 or "Usage" not in said.err:
         assert len([line for line in said.err.splitlines() if line.startswith("oddsound:")]) == 1
 

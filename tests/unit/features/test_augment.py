@@ -63,6 +63,14 @@ def test_all_off_is_the_batch_itself() -> None:
     assert mix is None
 
 
+def test_the_batch_that_comes_back_is_mixed() -> None:
+    off = AugmentConfig(time_mask_frames=0, time_shift=0, mixup_alpha=0.5)
+    out, mix = augment(clips(), off, np.random.default_rng(0))
+    assert mix is not None
+    assert torch.equal(out, mix.of(clips()))
+    assert not torch.equal(out, clips())
+
+
 def test_the_same_generator_gives_the_same_batch() -> None:
     config = AugmentConfig(mixup_alpha=0.5, time_mask_frames=10)
     a, _ = augment(clips(), config, np.random.default_rng(3))

@@ -2,6 +2,7 @@
 
 import json
 import multiprocessing
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -73,12 +74,23 @@ def test_shorter_clips_are_padded_with_zeros(clips: tuple[Clip, ...], tmp_path: 
         assert cache.lengths == (14, 30)
         assert (cache.features[0, :, 14:] == 0).all()
         assert (cache.features[0, :, :14] != 0).any(axis=0).all()
+        own = log_mel(torch.from_numpy(soundfile.read(short, dtype="float32")[0]), config).numpy()
+        expected = median_along_time(own, config.median_frames)
+        np.testing.assert_array_equal(cache.features[0, :, :14], expected)
 
 
 def test_it_is_built_once(clips: tuple[Clip, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = build_cache(clips, "d", PLAIN, tmp_path)
     monkeypatch.setattr(module, "read_clip", None)  # reading again would fail
     assert build_cache(clips, "d", PLAIN, tmp_path) == path
+
+
+def test_what_a_killed_build_left_is_cleared(clips: tuple[Clip, ...], tmp_path: Path) -> None:
+    path = cache_path("fan", "d", PLAIN, tmp_path)
+    left = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    left.mkdir()
+    assert build_cache(clips, "d", PLAIN, tmp_path) == path
+    assert not left.exists()
 
 
 def test_nothing_half_built_stays(clips: tuple[Clip, ...], tmp_path: Path) -> None:

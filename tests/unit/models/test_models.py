@@ -110,6 +110,28 @@ def test_a_score_needs_neither_autoencoder_nor_projection() -> None:
     assert model.n_scoring_parameters() == heads + sum(p.numel() for p in model.backbone.parameters())
 
 
+def test_a_clip_is_paired_with_itself() -> None:
+    """v_AE of each clip of a batch is that of the clip alone: pairs stay index-aligned."""
+    torch.manual_seed(0)
+    model = JointModel(SMALL, FeatureConfig(), n_classes=3).eval()
+    x = torch.randn(3, 128, 20)
+    with torch.inference_mode():
+        together = model(x)
+        for i in range(3):
+            alone = model(x[i : i + 1])
+            torch.testing.assert_close(together.p[i], alone.p[0])
+            torch.testing.assert_close(together.u[i], alone.u[0])
+
+
+def test_training_and_scoring_see_the_same_logits() -> None:
+    model = JointModel(SMALL, FeatureConfig(), n_classes=3).eval()
+    model.standardise.mean.fill_(-40.0)
+    model.standardise.std.fill_(20.0)
+    x = torch.randn(2, 128, 20) * 20 - 40
+    with torch.inference_mode():
+        torch.testing.assert_close(model(x).logits, model.logits(x), rtol=0, atol=0)
+
+
 def test_every_parameter_is_in_exactly_one_group() -> None:
     model = JointModel(SMALL, FeatureConfig(), n_classes=3)
     grouped = [id(p) for p in model.autoencoder_parameters() + model.backbone_parameters()]

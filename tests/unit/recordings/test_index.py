@@ -113,9 +113,9 @@ def test_a_recording_that_went_away_is_a_data_error(data: Path) -> None:
 
 
 def test_an_unknown_machine_names_the_near_and_the_known_ones(data: Path) -> None:
-    with pytest.raises(DataError, match=r"no machine type 'Fan'; did you mean fan\? It holds fan, slider"):
+    with pytest.raises(DataError, match=r"no machine type 'Fan'; did you mean fan\? there are: fan, slider"):
         index_folder(data, ["Fan"])
-    with pytest.raises(DataError, match=r"'pump'; It holds fan, slider"):
+    with pytest.raises(DataError, match=r"'pump'; there are: fan, slider"):
         index_folder(data).of("pump")
     with pytest.raises(DataError, match="no machine type is asked for"):
         index_folder(data, [])

@@ -8,9 +8,36 @@ from pathlib import Path
 import pytest
 
 from oddsound.errors import ConfigError
-from oddsound.search.record import agree, read_record, sole_driver
+from oddsound.search.record import RunRecord, read_record, sole_driver, write_record
+from oddsound.search.record import agree as agreed
 
 FAN = {"fan": {"base": {"training": {"epochs": 3}}, "data": "abc"}}
+
+
+def agree(
+    run: Path, dataset: str, data: Path, uri: str | None, machines: dict[str, dict[str, object]]
+) -> RunRecord:
+    """Agree and keep it, as a run does."""
+    record = agreed(run, dataset, data, uri, machines)
+    write_record(run, record)
+    return record
+
+
+def test_what_is_not_kept_is_not_there(tmp_path: Path) -> None:
+    agreed(tmp_path, "demo", tmp_path, None, FAN)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_tracking_address_can_change_and_is_remembered(tmp_path: Path) -> None:
+    agree(tmp_path, "demo", tmp_path, None, FAN)
+    assert agree(tmp_path, "demo", tmp_path, "http://127.0.0.1:5000", FAN).tracking_uri is not None
+    assert agree(tmp_path, "demo", tmp_path, None, FAN).tracking_uri == "http://127.0.0.1:5000"
+
+
+def test_a_file_can_be_no_run_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match="can't be a run's folder"), sole_driver(tmp_path / "file"):
+        pass
 
 
 def test_the_same_again_is_the_same_search(tmp_path: Path) -> None:
@@ -40,7 +67,6 @@ def test_machine_types_are_added(tmp_path: Path) -> None:
             "fan.base.training.epochs 3",
         ),
         ("other", None, FAN, "dataset 'demo', now it is 'other'"),
-        ("demo", "http://127.0.0.1:5000", FAN, "tracking_uri None"),
     ],
 )
 def test_a_change_is_refused_by_name_and_leaves_the_record(

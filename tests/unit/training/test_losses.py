@@ -66,6 +66,9 @@ def test_total_is_eq5() -> None:
     generator = torch.Generator().manual_seed(0)
     output = JointOutput(*(torch.randn(4, 3, generator=generator) for _ in range(5)))
     result = losses(output, torch.tensor([0, 1, 2, 0]), None, LossConfig(rho=0.5, contrastive_weight=0.25))
+    assert result.contrastive.item() == pytest.approx(
+        eq4(output.u.double(), output.p.double(), 0.5), rel=1e-5
+    )
     error = ((output.reconstruction - output.vectors) ** 2).mean()
     assert result.reconstruction.item() == pytest.approx(error.item())
     assert result.total.item() == pytest.approx(

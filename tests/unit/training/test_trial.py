@@ -162,6 +162,27 @@ def test_a_damaged_checkpoint_is_refused_by_name(
         run_trial(small_config, machine_data, silent, trials=tmp_path)
 
 
+def test_a_checkpoint_of_other_recordings_is_refused(
+    machine_data: MachineData, small_config: TrialConfig, tmp_path: Path
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        run_trial(small_config, machine_data, stop_after(1), trials=tmp_path)
+    other = MachineData("fan", machine_data.clips, machine_data.features, "another digest")
+    with pytest.raises(DataError, match="was made from other recordings"):
+        run_trial(small_config, other, silent, trials=tmp_path)
+
+
+def test_what_a_death_left_half_written_is_cleared(
+    machine_data: MachineData, small_config: TrialConfig, tmp_path: Path
+) -> None:
+    config = changed(small_config, epochs=1)
+    left = tmp_path / "fan" / config.identity / "checkpoint.pt.123.partial"
+    left.parent.mkdir(parents=True)
+    left.touch()
+    run_trial(config, machine_data, silent, trials=tmp_path)
+    assert not left.exists()
+
+
 def test_standardise_learns_from_the_training_clips_alone(
     machine_data: MachineData, small_config: TrialConfig, tmp_path: Path
 ) -> None:
@@ -179,7 +200,8 @@ def test_labels_are_never_trained_on(
     """With every test clip's features replaced by noise the weights are the same."""
     config = changed(small_config, epochs=1)
     noisy = np.array(machine_data.features)
-    test = np.setdiff1d(np.arange(len(noisy)), machine_data.train_rows)
+    test = [clip.split == "test" for clip in machine_data.clips]
+    assert any(test)
     noisy[test] = np.random.default_rng(0).normal(size=noisy[test].shape)
     other = MachineData("fan", machine_data.clips, noisy, machine_data.digest)
     a = run_trial(config, machine_data, silent, trials=tmp_path / "a")

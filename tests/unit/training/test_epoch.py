@@ -1,0 +1,104 @@
+"""What one epoch feeds the network: drawn, augmented, mixed, at the epoch's learning rate."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from oddsound.config import LossConfig, TrialConfig
+from oddsound.features.augment import Mix, augment
+from oddsound.models.joint import JointModel, JointOutput
+from oddsound.training import epoch as module
+from oddsound.training.checkpoint import seed_epoch
+from oddsound.training.data import MachineData
+from oddsound.training.epoch import train_epoch
+from oddsound.training.losses import Losses, losses
+from oddsound.training.sampler import batches, draw_epoch
+from oddsound.training.schedule import build_optimiser
+from oddsound.training.trial import build_model
+
+
+@dataclass
+class Seen:
+    """What the network and the losses were given, batch by batch."""
+
+    x: list[Tensor] = field(default_factory=list)
+    target: list[Tensor] = field(default_factory=list)
+    mix: list[Mix | None] = field(default_factory=list)
+
+
+@pytest.fixture
+def seen(monkeypatch: pytest.MonkeyPatch) -> Seen:
+    recorded = Seen()
+    forward = JointModel.forward
+
+    def watched(model: JointModel, x: Tensor) -> JointOutput:
+        recorded.x.append(x.clone())
+        return forward(model, x)
+
+    def weighed(output: JointOutput, target: Tensor, mix: Mix | None, config: LossConfig) -> Losses:
+        recorded.target.append(target.clone())
+        recorded.mix.append(mix)
+        return losses(output, target, mix, config)
+
+    monkeypatch.setattr(JointModel, "forward", watched)
+    monkeypatch.setattr(module, "losses", weighed)
+    return recorded
+
+
+def trained(config: TrialConfig, data: MachineData, number: int) -> torch.optim.Adam:
+    torch.manual_seed(0)
+    model = build_model(config, len(data.classes)).train()
+    optimiser = build_optimiser(model, config.training)
+    train_epoch(model, optimiser, config, data, number)
+    return optimiser
+
+
+def test_batches_are_drawn_augmented_and_mixed(
+    machine_data: MachineData, small_config: TrialConfig, seen: Seen
+) -> None:
+    trained(small_config, machine_data, 5)
+    rng = seed_epoch(small_config.identity, 5)
+    train = machine_data.train_rows
+    drawn = train[draw_epoch(machine_data.is_target_domain[train], 0.2, rng)]
+    expected = list(batches(drawn, small_config.training.batch_size))
+    assert len(seen.x) == len(expected) > 1
+    for x, target, mix, rows in zip(seen.x, seen.target, seen.mix, expected, strict=True):
+        plain = torch.from_numpy(np.asarray(machine_data.features[rows]))
+        augmented, its_mix = augment(plain, small_config.augment, rng)
+        assert not torch.equal(augmented, plain)
+        assert torch.equal(x, augmented)
+        assert target.tolist() == machine_data.targets[rows].tolist()
+        assert mix is not None and its_mix is not None
+        assert (mix.weight, mix.partner.tolist()) == (its_mix.weight, its_mix.partner.tolist())
+
+
+def test_only_training_clips_are_fed(
+    machine_data: MachineData, small_config: TrialConfig, seen: Seen
+) -> None:
+    plain = {"augment": {"mixup_alpha": 0, "time_mask_frames": 0, "time_shift": 0}}
+    config = TrialConfig.model_validate(small_config.model_dump() | plain)
+    for number in range(1, 4):
+        trained(config, machine_data, number)
+    clips = {row.tobytes(): clip for row, clip in zip(machine_data.features, machine_data.clips, strict=True)}
+    fed = [clips[row.numpy().tobytes()] for x in seen.x for row in x]
+    assert {clip.split for clip in fed} == {"train"}
+    share = np.mean([clip.domain == "target" for clip in fed])
+    assert share < 0.33, "a third of the clips are of the target domain; a fifth of the draws should be"
+
+
+def test_two_epochs_differ(machine_data: MachineData, small_config: TrialConfig, seen: Seen) -> None:
+    trained(small_config, machine_data, 1)
+    first = seen.x.copy()
+    seen.x.clear()
+    trained(small_config, machine_data, 2)
+    assert not any(torch.equal(a, b) for a, b in zip(first, seen.x, strict=True))
+
+
+def test_the_rates_are_those_of_the_epoch(machine_data: MachineData, small_config: TrialConfig) -> None:
+    for number, factor in ((1, 1.0), (31, 0.5), (61, 0.25)):
+        rates = [group["lr"] for group in trained(small_config, machine_data, number).param_groups]
+        own = small_config.training
+        assert rates == [own.lr_autoencoder * factor, own.lr_backbone * factor]
