@@ -170,6 +170,17 @@ def nested(dotted: Mapping[str, Any]) -> dict[str, Any]:
     return tree
 
 
+def flattened(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """{"loss": {"rho": 0.1}} -> {"loss.rho": 0.1}: what `nested` undoes."""
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            flat |= flattened(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
 def read_json(path: Path) -> Any:
     """The JSON document at `path`. Raises ConfigError where it can't be read."""
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import shutil
@@ -143,7 +144,21 @@ def _cluster(address: str) -> Iterator[None]:
     try:
         yield
     finally:
+        _shut_down()
+
+
+def _shut_down() -> None:
+    """End Ray with nothing of it left to be collected.
+
+    Tune leaves actor handles in cycles. Were one collected by the tracking thread while Ray shuts down,
+    it would ask a core worker that is gone, and that ends the process without a word (seen once).
+    """
+    gc.collect()
+    gc.disable()
+    try:
         ray.shutdown()
+    finally:
+        gc.enable()
 
 
 class _Told(tune.Callback):  # type: ignore[misc]

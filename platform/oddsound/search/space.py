@@ -27,7 +27,7 @@ from optuna.distributions import (
 from pydantic import Field
 
 import oddsound
-from oddsound.config import Strict, TrialConfig, nested, overlay, validated
+from oddsound.config import Strict, TrialConfig, flattened, nested, overlay, validated
 from oddsound.errors import ConfigError
 from oddsound.yaml_files import read_mapping
 
@@ -160,7 +160,7 @@ def _distribution(dimension: Dimension, name: str, path: Path) -> BaseDistributi
 
 
 def _refuse_unusable(space: SearchSpace, path: Path) -> None:
-    known = sorted(_dotted(TrialConfig(machine=space.machine).model_dump()))
+    known = sorted(flattened(TrialConfig(machine=space.machine).model_dump()))
     for name in space.dimensions:
         if name not in known or name in ("machine", SEED):
             near = difflib.get_close_matches(name, known, n=2) or known
@@ -172,13 +172,6 @@ def _refuse_unusable(space: SearchSpace, path: Path) -> None:
         raise ConfigError(
             f"{path}: paper: lies outside of the space; widen it, the paper's trial is the first"
         )
-
-
-def _dotted(tree: Mapping[str, Any], prefix: str = "") -> list[str]:
-    names = []
-    for key, value in tree.items():
-        names += _dotted(value, f"{prefix}{key}.") if isinstance(value, Mapping) else [f"{prefix}{key}"]
-    return names
 
 
 def _names(tree: Mapping[str, Any], path: str) -> bool:

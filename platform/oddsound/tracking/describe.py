@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from oddsound.config import TrialConfig
-from oddsound.tracking.layout import flattened
+from oddsound.config import TrialConfig, flattened
 
 _DISPLACED = "No longer among the best; kept as history."
 

@@ -20,7 +20,7 @@ from typing import Any
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_PARENT_RUN_ID
 
-from oddsound.config import TrialConfig
+from oddsound.config import TrialConfig, flattened
 from oddsound.errors import BundleError, ConfigError
 from oddsound.training.bundle import Bundle, TrialResult
 
@@ -90,17 +90,6 @@ def trial_tags(search: Search, parent: str, result: TrialResult) -> dict[str, st
         WEIGHTS: result.weights_sha256,
         N_PARAMETERS: str(result.n_parameters),
     }
-
-
-def flattened(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """{"loss": {"rho": 0.1}} -> {"loss.rho": 0.1}: what `config.nested` undoes."""
-    flat: dict[str, Any] = {}
-    for key, value in tree.items():
-        if isinstance(value, Mapping):
-            flat |= flattened(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = value
-    return flat
 
 
 def trial_params(config: TrialConfig) -> list[Param]:

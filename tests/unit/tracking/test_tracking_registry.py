@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
-from small_bundles import small_bundle
+from small_bundles import DIGEST, small_bundle
 
 from oddsound.errors import BundleError, TrackingError
 from oddsound.tracking.layout import Search
@@ -120,6 +120,17 @@ def test_a_better_trial_displaces_one_which_stays_as_history(store: Store, seven
     gone = stored[before[4].trial.trial].description
     assert gone.startswith("No longer among the best") and "| section_01 |" in gone
     assert stored[after[1].trial.trial].description.startswith("**Place 2 of `fan`")
+
+
+@pytest.mark.usefixtures("seven")
+def test_a_later_worse_search_takes_nobodys_place(store: Store, tmp_path: Path) -> None:
+    before = [place.trial.trial for place in register_best(store, "demo", "fan", data_digest=DIGEST)]
+    for number in range(20, 25):
+        small_bundle(tmp_path / "later", number, 0.1)
+    send(store, tmp_path / "later", "later")
+    after = register_best(store, "demo", "fan", data_digest=DIGEST)
+    assert [place.trial.trial for place in after] == before
+    assert len(store.client.search_model_versions("name='demo.fan'")) == 5
 
 
 @pytest.mark.usefixtures("seven")

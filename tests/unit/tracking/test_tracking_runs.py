@@ -15,10 +15,10 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 from small_bundles import DIGEST, failed_bundle, small_bundle
 
-from oddsound.config import nested
+from oddsound.config import flattened, nested
 from oddsound.errors import ConfigError, TrackingError
 from oddsound.scoring.table import ScoreTable
-from oddsound.tracking.layout import Search, flattened, registered_name
+from oddsound.tracking.layout import Search, registered_name
 from oddsound.tracking.registry import best_trials
 from oddsound.tracking.runs import close_search, open_search
 from oddsound.tracking.store import Store, open_store
