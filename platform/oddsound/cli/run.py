@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -92,6 +93,9 @@ def run(data: Path, out: Path, machines: list[str] | None, **options: Any) -> No
 
 def run_all(data: Path, out: Path, machines: list[str] | None, **options: Any) -> None:
     """All stages. SIGTERM is taken as SIGINT: the search stops and can be gone on with."""
+    if options["ray_address"] != "local":
+        # Ray's clients send a cluster's token only when told so before ray is imported.
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
     from oddsound.cli import stages
     from oddsound.recordings.index import index_folder
     from oddsound.search.record import sole_driver

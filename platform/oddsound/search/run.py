@@ -27,6 +27,8 @@ from oddsound.training.bundle import Bundle
 
 LOCAL = "local"
 _OBJECT_STORE_BYTES = 256 << 20
+# stdout is data: Tune's new output engine prints there even with verbose=0.
+_QUIET = {"TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1", "RAY_AIR_NEW_OUTPUT": "0"}
 
 
 class Listener(Protocol):
@@ -129,6 +131,7 @@ def _share(resources: Resources) -> tuple[float, float]:
 @contextmanager
 def _cluster(address: str) -> Iterator[None]:
     """Ray at `address`, without its chatter; what was started here is ended here."""
+    os.environ.update(_QUIET)
     local = address == LOCAL
     options: dict[str, Any] = {"_node_ip_address": "127.0.0.1", "object_store_memory": _OBJECT_STORE_BYTES}
     if local:
