@@ -26,15 +26,6 @@ SMALL = {
 
 
 @pytest.fixture(scope="session")
-def shared_data() -> Path:
-    """Real recordings and scores that lie beside the checkout; tests that need them skip without."""
-    folder = Path(__file__).resolve().parents[2] / "shared" / "data"
-    if not folder.is_dir():
-        pytest.skip("no ../shared/data beside this checkout: real recordings and scores are not here")
-    return folder
-
-
-@pytest.fixture(scope="session")
 def small_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two synthetic machine types with evaluation sections, clips of one second."""
     folder = tmp_path_factory.mktemp("data") / "tiny"
