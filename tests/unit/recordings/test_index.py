@@ -174,3 +174,12 @@ def test_the_check_opens_each_recording(data: Path) -> None:
         "truncated",
     ]
     assert len(index.of("slider")) == 2
+
+
+def test_a_recording_that_no_layout_claims_is_named(data: Path) -> None:
+    machine = index_folder(data).clips[0].path.parents[1]
+    stray = machine / "deep" / "train" / "section_00_source_train_normal_0000.wav"
+    stray.parent.mkdir(parents=True)
+    stray.write_bytes(b"")
+    bad = dict(check_folder(data)[1])
+    assert "in no folder that a layout has" in bad[stray]
