@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from server_process import stop, wait_until_healthy
+from tests.unit.tracking.server_process import stop, wait_until_healthy
 
 from oddsound.tracking.store import Store, open_store
 

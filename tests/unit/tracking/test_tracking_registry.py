@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
-from small_bundles import DIGEST, small_bundle
+from tests.unit.tracking.small_bundles import DIGEST, small_bundle
 
 from oddsound.errors import BundleError, TrackingError
 from oddsound.tracking.layout import Search

@@ -13,7 +13,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
-from small_bundles import DIGEST, failed_bundle, small_bundle
+from tests.unit.tracking.small_bundles import DIGEST, failed_bundle, small_bundle
 
 from oddsound.config import flattened, nested
 from oddsound.errors import ConfigError, TrackingError

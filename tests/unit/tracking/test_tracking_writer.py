@@ -11,8 +11,8 @@ from pathlib import Path
 from unittest.mock import patch
 
 import pytest
-from server_process import stop
-from small_bundles import failed_bundle, small_bundle
+from tests.unit.tracking.server_process import stop
+from tests.unit.tracking.small_bundles import failed_bundle, small_bundle
 
 from oddsound.errors import TrackingError
 from oddsound.tracking import sync as sync_module
