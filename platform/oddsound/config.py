@@ -2,7 +2,7 @@
 
 `TrialConfig` is everything that decides a trial's outcome; its hash is the trial's identity. The
 defaults are the paper's (§2, §3, Tables 2 and 3.2's settings); docs/decisions.md says which reading
-was taken where the paper leaves one open.
+was taken where the paper leaves one open, and `oddsound.recipes` holds the systems of Table 1.
 """
 
 from __future__ import annotations
@@ -21,8 +21,24 @@ from oddsound.errors import ConfigError
 Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Rate = Annotated[float, Field(gt=0, le=1)]
+Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Model = TypeVar("Model", bound=BaseModel)
+
+
+IDENTITY_FORMAT = 2
+"""Goes up whenever a default changes its meaning or value, for identities leave defaults out."""
+
+RecipeName = Literal[
+    "ae_baseline",
+    "mobilenet_baseline",
+    "effnet",
+    "effnet_pretrain",
+    "effnet_pretrain_mixup",
+    "effnet_pretrain_median_mixup",
+    "effnet_median",
+    "effnet_median_mixup",
+]
 
 
 class Strict(BaseModel):
@@ -40,7 +56,15 @@ class FeatureConfig(Strict):
     n_mels: Count = 128
     f_min: Annotated[float, Field(ge=0)] = 0.0
     f_max: Positive = 8_000.0
-    top_db: Positive = 120.0
+    center: bool = False
+    """Frames centred on multiples of the hop, the ends reflected: the baselines' 313 frames for 311."""
+    mel_scale: Literal["htk", "slaney"] = "htk"
+    mel_norm: Literal["none", "slaney"] = "none"
+    """slaney: each band's triangle has unit area, as librosa's."""
+    power_floor: Positive = 1e-10
+    """The least power that the logarithm sees."""
+    top_db: Positive | None = 120.0
+    """How far below its loudest value a clip may go; None: as far as it does."""
     median_frames: Annotated[int, Field(ge=0)] = 0
     """Width of the median filter along time, in frames; 0 is off, the paper's is 30 (§2.4)."""
     dtype: Literal["float32", "float16"] = "float32"
@@ -66,13 +90,37 @@ class AugmentConfig(Strict):
 class ModelConfig(Strict):
     """The autoencoder of Table 2, the backbone, and the two projections (§2.3, §3.2)."""
 
-    backbone: Literal["efficientnet_b0"] = "efficientnet_b0"
+    architecture: Literal["joint", "classifier", "autoencoder"] = "joint"
+    """joint: Figure 1. classifier: the backbone with its head alone. autoencoder: that alone, whose
+    anomaly score is the mean squared error."""
+    backbone: Literal["efficientnet_b0", "tf_efficientnet_b0", "tf_efficientnet_lite0", "mobilenetv2"] = (
+        "efficientnet_b0"
+    )
+    """tf_: batch norm and padding as TensorFlow has them, which weights from there need."""
+    input_channels: Literal[1, 3] = 1
+    """3: the log-mel three times, as the MobileNetV2 baseline has it."""
+    activation: Literal["auto", "swish", "relu6"] = "auto"
+    """Of the backbone. auto: its own, but relu6 where ImageNet's Lite0 weights are loaded."""
+    initialisation: Literal["torch", "keras"] = "torch"
+    """keras: Glorot-uniform weights, batch norm's momentum 0.99 and ε 1e-3, as in the official baselines."""
+    pooling: Literal["gamp", "avg", "max", "avgmax", "catavgmax"] = "gamp"
+    """gamp: the paper's (§3.2). The others are timm's."""
+    segment_frames: Annotated[int, Field(ge=0)] = 0
+    """Frames that the network sees at once; 0 is the whole clip (P = 1 in eq. 3)."""
+    segment_hop: Count = 8
+    """Frames from one segment to the next."""
     width: Positive = 1.0
     """Multiplies the backbone's channels; 1 is the paper's network, less is for quick looks."""
     depth: Positive = 1.0
     """Multiplies the backbone's layers in each stage."""
-    pretrained: Literal["none"] = "none"
+    pretrained: Annotated[str, Field(min_length=1)] = "none"
+    """The backbone's weights before training: none, imagenet, audioset, timm:<tag>, models:/<name>/<version>
+    or a checkpoint's path."""
+    pretrained_sha256: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = ""
+    """Of the file that those weights come from; the search fills it in."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    ae_view: Literal["vectors", "segment"] = "vectors"
+    """vectors: v_AE is the mean over vectors of `ae_context` frames. segment: one vector a segment."""
     ae_context: Count = 5
     ae_hidden: Count = 128
     ae_bottleneck: Count = 32
@@ -83,10 +131,16 @@ class ModelConfig(Strict):
 
 
 class LossConfig(Strict):
-    """eq. 4 and eq. 5."""
+    """eq. 1, 2, 4 and 5."""
 
+    contrastive: Literal["eq4", "nt_xent"] = "eq4"
+    """nt_xent: symmetric, with the positive pair in the denominator, as the authors' code has it."""
     rho: Positive = 0.07
-    contrastive_weight: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0
+    reconstruction_weight: Weight = 1.0
+    section_weight: Weight = 1.0
+    contrastive_weight: Weight = 1.0
+    hard_fraction: Rate = 1.0
+    """Share of a batch, the clips of the highest cross entropy, that eq. 2 averages; 1 is all of it."""
 
 
 class TrainingConfig(Strict):
@@ -96,9 +150,20 @@ class TrainingConfig(Strict):
     batch_size: Annotated[int, Field(ge=2)] = 32
     lr_autoencoder: Rate = 1e-3
     lr_backbone: Rate = 1e-3
-    halve_every: Count = 30
+    halve_every: Annotated[int, Field(ge=0)] = 30
+    """Epochs between two halvings of the learning rates; 0 leaves them as they are."""
     target_share: Fraction = 0.2
     """Share of the draws that come from the target domain (§3.2); 0 draws every clip alike."""
+    segments_per_clip: Annotated[int, Field(ge=0)] = 0
+    """Segments drawn from each training clip in an epoch; 0 is all of them."""
+    holdout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of the training clips, the last ones, that isn't trained on (Keras' validation_split)."""
+    labels: Literal["section", "attributes"] = "section"
+    """What the backbone tells apart: sections, or each section's combinations of attributes."""
+    selection: Literal["last", "best_dev_omega"] = "last"
+    """Which epoch's weights count; best_dev_omega looks at the labels of the test clips."""
+    anomaly_score: Literal["eq3", "baseline_code"] = "eq3"
+    """baseline_code: mean of log((1 − p) − log p), as the MobileNetV2 baseline's code has it."""
     evaluate_every: Count = 1
     """Epochs between two evaluations of omega; the last epoch is always evaluated."""
     precision: Literal["float32", "bfloat16"] = "float32"
@@ -110,6 +175,8 @@ class TrialConfig(Strict):
     """Everything that decides a trial's outcome. Same hash, same data, same machine = same scores."""
 
     machine: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+    recipe: RecipeName | Literal[""] = ""
+    """The system of Table 1 that this is, if it is one."""
     features: FeatureConfig = FeatureConfig()
     augment: AugmentConfig = AugmentConfig()
     model: ModelConfig = ModelConfig()
@@ -118,8 +185,12 @@ class TrialConfig(Strict):
 
     @property
     def identity(self) -> str:
-        """16 hex digits of the SHA-256 of the canonical JSON: the trial's name everywhere."""
-        canonical = json.dumps(self.model_dump(), sort_keys=True, separators=(",", ":"))
+        """16 hex digits of the SHA-256 of what isn't a default: the trial's name everywhere.
+
+        A setting that a later version adds leaves the identities of today as they are.
+        """
+        settings = [IDENTITY_FORMAT, self.model_dump(exclude_defaults=True)]
+        canonical = json.dumps(settings, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
 

@@ -7,6 +7,7 @@
     │   ├── RecordingError      a recording that can't be used: rate, channels, length, NaN
     │   ├── CacheError          a feature cache that is damaged or belongs to other data
     │   ├── BundleError         a trial bundle that is incomplete or damaged
+    │   ├── WeightsError        a file of pretrained weights that can't be used
     │   ├── ScoreError          scores that no metric may be computed from
     │   └── SubmissionError     a submission package that the organisers would refuse
     ├── TrackingError           4  MLflow can't be reached or answered with an error
@@ -45,6 +46,10 @@ class CacheError(DataError):
 
 
 class BundleError(DataError):
+    pass
+
+
+class WeightsError(DataError):
     pass
 
 
