@@ -3,9 +3,10 @@
     <folder>/<machine>-<key>/features.npy   (clips, bands, frames), float32 or float16
                              meta.json      the clips in the order of the rows, and what the key is of
 
-The key is a hash of the data's digest, the feature settings and the format's version, so a changed
-file or setting never meets a stale array. A cache is built in a folder of another name and renamed.
-Clips shorter than the machine type's longest are padded with zeros at the end (§3).
+The key is a hash of the data's digest, the feature settings that aren't defaults and the format's
+version: a changed file or setting never meets a stale array, and a setting that is added later leaves
+the caches of today valid. A cache is built in a folder of another name and renamed. Clips shorter than
+the machine type's longest are padded with zeros at the end (§3).
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ from oddsound.features.median import median_along_time
 from oddsound.recordings.clip import Clip
 from oddsound.recordings.reader import probe, read_clip
 
-FORMAT = 1
+FORMAT = 2
+"""Goes up whenever a front end's arithmetic or a default changes, for the key leaves defaults out."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +49,8 @@ class FeatureCache:
 
 def cache_path(machine: str, data_digest: str, config: FeatureConfig, folder: Path) -> Path:
     """Where the cache of this data under these settings lies, built or not."""
-    identity = json.dumps([FORMAT, data_digest, config.model_dump()], sort_keys=True)
+    settings = config.model_dump(exclude_defaults=True)
+    identity = json.dumps([FORMAT, data_digest, settings], sort_keys=True)
     return folder / f"{machine}-{hashlib.sha256(identity.encode()).hexdigest()[:16]}"
 
 

@@ -15,5 +15,8 @@ def median_along_time(features: NDArray[np.float32], frames: int) -> NDArray[np.
     """
     if frames < 2:
         return features
-    # Row by row is five times faster than one two-dimensional call with a (1, frames) window.
-    return np.stack([median_filter(band, size=frames, mode="reflect") for band in features])
+    reach = frames // 2
+    # Reflected here: scipy's own one-dimensional filter (1.15 to 1.17) reads beyond the end of a band
+    # shorter than half its window. And row by row is five times faster than one two-dimensional call.
+    wide = np.pad(features, ((0, 0), (reach, reach)), mode="symmetric")
+    return np.stack([median_filter(band, size=frames, mode="reflect")[reach:-reach] for band in wide])

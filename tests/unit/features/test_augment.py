@@ -1,8 +1,12 @@
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.overrides import TorchFunctionMode
 
 from oddsound.config import AugmentConfig
 from oddsound.features.augment import augment, draw_mix, time_mask, time_shift
@@ -69,6 +73,29 @@ def test_the_batch_that_comes_back_is_mixed() -> None:
     assert mix is not None
     assert torch.equal(out, mix.of(clips()))
     assert not torch.equal(out, clips())
+
+
+class Calls(TorchFunctionMode):
+    """Counts what torch is asked for."""
+
+    n = 0
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        self.n += 1
+        return func(*args, **(kwargs or {}))
+
+
+def test_a_batch_is_augmented_as_one() -> None:
+    config = AugmentConfig(mixup_alpha=0.5, time_mask_frames=10)
+    asked = []
+    for n in (2, 64):
+        x = clips(n)
+        with Calls() as calls:
+            augment(x, config, np.random.default_rng(0))
+        asked.append(calls.n)
+    assert asked[0] == asked[1] > 0, "more clips, more calls: a loop over the clips"
 
 
 def test_the_same_generator_gives_the_same_batch() -> None:

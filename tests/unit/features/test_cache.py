@@ -53,15 +53,54 @@ def test_half_precision_is_rounded_single(clips: tuple[Clip, ...], tmp_path: Pat
     np.testing.assert_array_equal(half, np.asarray(single).astype(np.float16))
 
 
+OTHER = {
+    "sample_rate": 32_000,
+    "n_fft": 2048,
+    "hop_length": 256,
+    "n_mels": 64,
+    "f_min": 50.0,
+    "f_max": 7_000.0,
+    "center": True,
+    "mel_scale": "slaney",
+    "mel_norm": "slaney",
+    "power_floor": 1e-12,
+    "top_db": None,
+    "median_frames": 30,
+    "dtype": "float16",
+}
+"""Another value of every setting."""
+
+
 def test_every_setting_and_the_data_are_in_the_key(tmp_path: Path) -> None:
-    other = [
-        FeatureConfig(median_frames=30),
-        FeatureConfig(hop_length=256),
-        FeatureConfig(top_db=80),
-        FeatureConfig(dtype="float16"),
-    ]
-    paths = [cache_path("fan", "d", config, tmp_path) for config in [PLAIN, *other]]
-    assert len({*paths, cache_path("fan", "e", PLAIN, tmp_path)}) == 6
+    assert OTHER.keys() == FeatureConfig.model_fields.keys()
+    configs = [FeatureConfig.model_validate({name: value}) for name, value in OTHER.items()]
+    paths = [cache_path("fan", "d", config, tmp_path) for config in [PLAIN, *configs]]
+    assert len({*paths, cache_path("fan", "e", PLAIN, tmp_path)}) == len(OTHER) + 2
+
+
+def test_a_later_setting_leaves_the_key_as_it_is(tmp_path: Path) -> None:
+    class Later(FeatureConfig):
+        preemphasis: float = 0.0
+
+    for settings in ({}, {"hop_length": 256}):
+        now, later = FeatureConfig.model_validate(settings), Later.model_validate(settings)
+        assert cache_path("fan", "d", later, tmp_path) == cache_path("fan", "d", now, tmp_path)
+    used = Later(preemphasis=0.97)
+    assert cache_path("fan", "d", used, tmp_path) != cache_path("fan", "d", PLAIN, tmp_path)
+
+
+def test_a_setting_given_at_its_default_is_the_same_key(tmp_path: Path) -> None:
+    given = FeatureConfig.model_validate(PLAIN.model_dump())
+    assert cache_path("fan", "d", given, tmp_path) == cache_path("fan", "d", PLAIN, tmp_path)
+
+
+def test_centred_frames_are_cached_and_filtered(clips: tuple[Clip, ...], tmp_path: Path) -> None:
+    config = FeatureConfig(center=True, mel_scale="slaney", mel_norm="slaney", top_db=None, median_frames=4)
+    cache = open_cache(build_cache(clips, "d", config, tmp_path))
+    assert cache.features.shape == (6, 128, 32)
+    assert cache.lengths == (32,) * 6
+    own = log_mel(torch.from_numpy(soundfile.read(clips[0].path, dtype="float32")[0]), config).numpy()
+    np.testing.assert_array_equal(cache.features[0], median_along_time(own, 4))
 
 
 def test_shorter_clips_are_padded_with_zeros(clips: tuple[Clip, ...], tmp_path: Path) -> None:

@@ -26,6 +26,18 @@ def test_equals_scipy_on_the_whole_array(window: int, seed: int) -> None:
     )
 
 
+@given(window=st.integers(2, 40), frames=st.integers(1, 70), seed=st.integers(0, 1000))
+def test_equals_a_sort_of_each_window(window: int, frames: int, seed: int) -> None:
+    band = np.random.default_rng(seed).normal(size=frames).astype(np.float32)
+    mirror = np.concatenate([band, band[::-1]])  # c b a | a b c | c b a, for any distance
+    expected = []
+    for at in range(frames):
+        first = at - window // 2
+        values = sorted(mirror[index % (2 * frames)] for index in range(first, first + window))
+        expected.append(values[window // 2])
+    assert median_along_time(band[None], window)[0].tolist() == expected
+
+
 @given(window=st.integers(2, 20), seed=st.integers(0, 100))
 def test_bands_do_not_mix_and_order_statistics_commute_with_monotone_maps(window: int, seed: int) -> None:
     features = np.random.default_rng(seed).normal(size=(4, 30)).astype(np.float32)
