@@ -175,7 +175,7 @@ class TrialConfig(Strict):
     """Everything that decides a trial's outcome. Same hash, same data, same machine = same scores."""
 
     machine: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
-    recipe: RecipeName | Literal[""] = ""
+    recipe: Literal["", RecipeName] = ""
     """The system of Table 1 that this is, if it is one."""
     features: FeatureConfig = FeatureConfig()
     augment: AugmentConfig = AugmentConfig()

@@ -1,10 +1,13 @@
 """Settings: identity, overlays, and errors that name what was near."""
 
+import json
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oddsound.config import TrialConfig, nested, overlay, validated
+from oddsound.config import IDENTITY_FORMAT, TrialConfig, flattened, nested, overlay, validated
 from oddsound.errors import ConfigError
 from oddsound.yaml_files import parse_yaml
 
@@ -28,7 +31,7 @@ def test_identity_survives_json(rho: float) -> None:
     [
         ({"machine": "fan", "los": {}}, "here: los: unknown key; did you mean loss?"),
         ({"machine": "fan", "loss": {"roh": 1}}, "here: loss.roh: unknown key; did you mean rho?"),
-        ({"machine": "fan", "loss": {"zzz": 1}}, "known are rho, contrastive_weight"),
+        ({"machine": "fan", "loss": {"zzz": 1}}, "known are contrastive, rho, reconstruction_weight"),
         ({"machine": "../fan"}, "machine: string should match pattern"),
         ({"machine": "fan", "training": {"epochs": 0}}, "training.epochs: input should be greater than or"),
         ({"machine": "fan", "loss": {"rho": float("nan")}}, "loss.rho"),
@@ -65,3 +68,22 @@ def test_any_text_is_read_or_refused_in_our_own_words(text: str) -> None:
         parse_yaml(text, "here")
     except ConfigError as error:
         assert "\n" not in str(error)
+
+
+def test_an_identity_is_of_what_is_not_a_default() -> None:
+    """A setting that a later version adds must leave these as they are. They change with
+    IDENTITY_FORMAT alone, which goes up when a default does."""
+    assert IDENTITY_FORMAT == 2
+    assert TrialConfig(machine="fan").identity == "8edb7090a4004138"
+    spelt_out = TrialConfig.model_validate(TrialConfig(machine="fan").model_dump())
+    assert spelt_out.identity == "8edb7090a4004138"
+    rho = TrialConfig.model_validate({"machine": "fan", "loss": {"rho": 0.1}})
+    assert rho.identity == "c70ada92c690801b"
+
+
+def test_no_default_changed_unnoticed() -> None:
+    """Identities leave defaults out: a new setting is added to defaults.json; one whose default changes
+    means other trials under old names, so IDENTITY_FORMAT goes up with it."""
+    golden = json.loads((Path(__file__).parent / "defaults.json").read_text())
+    assert golden["format"] == IDENTITY_FORMAT
+    assert flattened(TrialConfig(machine="fan").model_dump()) == golden["defaults"]

@@ -25,9 +25,10 @@ def demo(out: Path, machines: list[str] | None, **options: Any) -> None:
     Without --config the trial settings are those of `smoke`. The figures say that everything works,
     not how well: networks this small, trained this briefly, are near chance.
     """
+    from oddsound.cli.submit import submit_run
     from oddsound.recordings.synth import ALL_SEVEN, synthesise
 
     data = out / "synthetic"
     click.echo(f"synthetic machines in {data}", err=True)
     synthesise(data, seconds=2.0, n_train_source=12, n_test=6, machines=ALL_SEVEN)
-    run_all(data, out, machines, **(options | {"configs": options["configs"] or ("smoke",)}))
+    run_all(data, out, machines, submit_run, **(options | {"configs": options["configs"] or ("smoke",)}))

@@ -16,6 +16,7 @@ from oddsound.cli.run import run
 from oddsound.cli.submission import submission
 from oddsound.cli.submit import submit
 from oddsound.cli.sync import sync
+from oddsound.cli.table1 import table1
 from oddsound.errors import DataError, OddsoundError
 
 
@@ -39,6 +40,7 @@ def oddsound(debug: bool) -> None:
       oddsound demo                     everything, small, on synthetic machines
       oddsound data check DATA          is this folder of recordings usable?
       oddsound run DATA --out RUN       search, register, fuse, write the submission
+      oddsound table1 DATA              the paper's Table 1, line by line
       oddsound evaluate SCORES          AUC, pAUC and omega of score files
 
     stdout is data, stderr is talk. Exit codes: 0 done, 2 usage or settings, 3 data, 4 tracking,
@@ -46,7 +48,7 @@ def oddsound(debug: bool) -> None:
     """
 
 
-for _command in (demo, data, run, sync, submit, submission, evaluate):
+for _command in (demo, data, run, table1, sync, submit, submission, evaluate):
     oddsound.add_command(_command)
 
 

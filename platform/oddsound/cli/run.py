@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +14,13 @@ from oddsound.cli.options import Command, machines_option
 
 if TYPE_CHECKING:
     from oddsound.recordings.index import DataIndex
+    from oddsound.search.record import RunRecord
+    from oddsound.search.run import Outcome
     from oddsound.search.space import SearchSpace
     from oddsound.submission.authors import Authors
+
+Finish = Callable[[Path, "RunRecord", "Authors", Sequence[str]], None]
+"""What is done with a run's folder once its search is over; the last are the pinned machine types."""
 
 _OPTIONS = (
     click.option("--epochs", type=click.IntRange(1), help="Short for --set training.epochs=N."),
@@ -30,6 +35,12 @@ _OPTIONS = (
         "--spaces",
         type=click.Path(path_type=Path),
         help="Folder of search spaces, <machine>.yaml or default.yaml.  [default: the shipped ones]",
+    ),
+    click.option(
+        "--weights",
+        multiple=True,
+        metavar="NAME=FILE",
+        help="The checkpoint that model.pretrained NAME means, e.g. audioset=cnn.pth.",
     ),
     click.option("--set", "settings", multiple=True, metavar="A.B=V", help="One setting, e.g. loss.rho=0.1."),
     click.option("--seed", default=0, show_default=True, type=click.IntRange(0)),
@@ -59,14 +70,14 @@ _OPTIONS = (
 )
 
 
-def run_options(n_trials: int) -> Callable[[Command], Command]:
-    """The options that `run` and `demo` share; `n_trials` is the default of --trials."""
+def run_options(n_trials: int | None) -> Callable[[Command], Command]:
+    """The options of whatever searches; `n_trials` is the default of --trials, None leaves that out."""
     trials = click.option(
         "--trials", default=n_trials, show_default=True, type=click.IntRange(1), help="For each machine type."
     )
 
     def add(command: Command) -> Command:
-        for option in reversed((trials, *_OPTIONS)):
+        for option in reversed(_OPTIONS if n_trials is None else (trials, *_OPTIONS)):
             command = option(command)
         return command
 
@@ -88,61 +99,97 @@ def run(data: Path, out: Path, machines: list[str] | None, **options: Any) -> No
 
     The same command again does only what is missing; more --trials extend the search.
     """
-    run_all(data, out, machines, **options)
+    from oddsound.cli.submit import submit_run
+
+    run_all(data, out, machines, submit_run, **options)
 
 
-def run_all(data: Path, out: Path, machines: list[str] | None, **options: Any) -> None:
-    """All stages. SIGTERM is taken as SIGINT: the search stops and can be gone on with."""
+def run_all(
+    data: Path,
+    out: Path,
+    machines: list[str] | None,
+    finish: Finish,
+    space: str | None = None,
+    **options: Any,
+) -> None:
+    """Every stage up to MLflow, then `finish` with what was searched.
+
+    `space`: the one search space for all machine types; None takes each one's own. SIGTERM is
+    taken as SIGINT: the search stops and can be gone on with.
+    """
     if options["ray_address"] != "local":
         # Ray's clients send a cluster's token only when told so before ray is imported.
         os.environ.setdefault("RAY_AUTH_MODE", "token")
     from oddsound.cli import stages
     from oddsound.recordings.index import index_folder
     from oddsound.search.record import sole_driver
-    from oddsound.search.space import load_space
+    from oddsound.search.space import load_space, read_space, spaces_folder
     from oddsound.submission.authors import read_authors
 
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     authors = read_authors(options["authors"])
     overrides = _overrides(options)
     index = index_folder(data, machines)
-    stages.refuse_unusable(index)
-    spaces = [load_space(machine, overrides, options["spaces"]) for machine in index.machines]
+    spaces = [
+        read_space(machine, (options["spaces"] or spaces_folder()) / f"{space}.yaml", overrides)
+        if space
+        else load_space(machine, overrides, options["spaces"])
+        for machine in index.machines
+    ]
+    stages.refuse_unusable(index, spaces)
     out = out.absolute()  # workers have a folder of their own
     with sole_driver(out):
-        _run(index, spaces, out, authors, options)
+        record, outcome = _search(index, spaces, out, options)
+        if stages.searched(out, record):
+            finish(out, record, authors, options["pinned"])
+        stages.refuse_failures(outcome, out)
 
 
-def _run(
-    index: DataIndex, spaces: list[SearchSpace], out: Path, authors: Authors, options: dict[str, Any]
-) -> None:
-    """The stages that write below `out`."""
+def _search(
+    index: DataIndex, spaces: list[SearchSpace], out: Path, options: dict[str, Any]
+) -> tuple[RunRecord, Outcome]:
+    """The stages up to MLflow, which write below `out`."""
     from oddsound.cli import stages
-    from oddsound.cli.submit import refuse_unknown, submit_run
+    from oddsound.cli.submit import refuse_unknown
+    from oddsound.cli.weights import prepare_weights
     from oddsound.errors import Interrupted, TrackingError
-    from oddsound.search.record import agree, write_record
+    from oddsound.search.record import agree, known_uri, write_record
     from oddsound.search.run import Resources
-    from oddsound.tracking.store import canonical
+    from oddsound.tracking.store import canonical, open_store
 
+    uri = canonical(options["tracking_uri"]) if options["tracking_uri"] else known_uri(out)
+    # A wrong address ends the run here, before the first trial.
+    store = open_store(uri, out / "mlflow")
+    given = _given_weights(options["weights"])
+    spaces, weights = prepare_weights(spaces, given, out / "weights", store)
     digests = {machine: index.digest(machine) for machine in index.machines}
     asked = {s.machine: stages.begun_with(s, index, digests[s.machine], options["seed"]) for s in spaces}
-    uri = canonical(options["tracking_uri"]) if options["tracking_uri"] else None
     record = agree(out, stages.dataset_name(index.root), index.root, uri, asked)
     refuse_unknown(options["pinned"], record)
-    stages.tracking(out, record)  # a wrong address ends the run here, before the first trial
     resources = Resources(options["cpus_per_trial"], options["gpus_per_trial"], options["max_concurrent"])
     ask = stages.Ask(options["trials"], options["seed"], resources, options["ray_address"])
     cache = (options["cache"] or out / "features").absolute()
-    plans = stages.prepare_features(index, spaces, digests, cache, ask)
+    plans = stages.prepare_features(index, spaces, digests, cache, ask, weights)
     write_record(out, record)
     outcome, writer = stages.search(plans, out, record, ask)
     if outcome.interrupted:
         raise Interrupted("the search was interrupted; the same command goes on from here")
     if writer.problem:
         raise TrackingError(f"{writer.problem}; every trial is in {out}, the same command sends the rest")
-    if stages.searched(out, record):
-        submit_run(out, record, authors, options["pinned"])
-    stages.refuse_failures(outcome, out)
+    return record, outcome
+
+
+def _given_weights(given: Sequence[str]) -> dict[str, Path]:
+    """--weights NAME=FILE by name."""
+    from oddsound.errors import ConfigError
+
+    files = {}
+    for each in given:
+        name, equals, file = each.partition("=")
+        if not (name and equals and file):
+            raise ConfigError(f"--weights {each}: expected NAME=FILE, e.g. audioset=weights/cnn.pth")
+        files[name] = Path(file)
+    return files
 
 
 def _overrides(options: dict[str, Any]) -> list[dict[str, Any]]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import click
 from oddsound.cli.progress import Progress
 from oddsound.ensemble.systems import Member, System, build_systems
 from oddsound.errors import DataError, RecordingError, SearchError
-from oddsound.features.cache import build_cache
+from oddsound.features.cache import build_cache, open_cache
 from oddsound.recordings.index import DataIndex
 from oddsound.search.record import RunRecord
 from oddsound.search.run import Outcome, Resources, run_search
@@ -26,7 +27,9 @@ from oddsound.tracking.registry import TrackedTrial, best_trials, register_best
 from oddsound.tracking.store import Store, open_store
 from oddsound.tracking.writer import Writer
 from oddsound.training.bundle import finished
-from oddsound.training.data import refuse_unlearnable, refuse_unmeasurable
+from oddsound.training.classes import refuse_unlearnable
+from oddsound.training.data import refuse_unmeasurable
+from oddsound.training.segments import Segments
 
 _LAST_SYNC_S = 300.0
 """How long the end of a search waits for MLflow; the rest is for the same command, or `sync`."""
@@ -52,13 +55,15 @@ class Ask:
     address: str
 
 
-def refuse_unusable(index: DataIndex) -> None:
+def refuse_unusable(index: DataIndex, spaces: Sequence[SearchSpace]) -> None:
     """Raises DataError for recordings that no trial could use: said now, not by every trial.
 
     Also where some machine types have evaluation clips and others don't: a package is of one kind.
     """
-    for machine in index.machines:
-        refuse_unlearnable(machine, index.of(machine))
+    for space in spaces:
+        machine = space.machine
+        for config in space.variants():
+            refuse_unlearnable(machine, index.of(machine), config)
         refuse_unmeasurable(machine, index.of(machine))
         if not any(clip.domain == "target" and clip.split == "train" for clip in index.of(machine)):
             talk(f"{machine}: no training clips of the target domain; every clip is drawn alike")
@@ -71,7 +76,12 @@ def refuse_unusable(index: DataIndex) -> None:
 
 
 def prepare_features(
-    index: DataIndex, spaces: Sequence[SearchSpace], digests: Mapping[str, str], cache: Path, ask: Ask
+    index: DataIndex,
+    spaces: Sequence[SearchSpace],
+    digests: Mapping[str, str],
+    cache: Path,
+    ask: Ask,
+    weights: Mapping[str, Path],
 ) -> list[MachinePlan]:
     """Build every feature cache that the spaces can ask for, and with it what is to be searched."""
     plans = []
@@ -85,8 +95,17 @@ def prepare_features(
             }
         except RecordingError as error:
             raise RecordingError(f"{error}; `oddsound data check {index.root}` names all such") from error
-        plans.append(MachinePlan(space, digest, caches, ask.n_trials, ask.seed))
+        _refuse_short_clips(space, caches)
+        files = {name: str(path) for name, path in weights.items()}
+        plans.append(MachinePlan(space, digest, caches, ask.n_trials, ask.seed, files))
     return plans
+
+
+def _refuse_short_clips(space: SearchSpace, caches: Mapping[str, str]) -> None:
+    """Raises DataError where a trial's segments are longer than the clips."""
+    frames = {name: open_cache(Path(path)).features.shape[2] for name, path in caches.items()}
+    for config in space.variants():
+        Segments.of(space.machine, frames[feature_name(config)], config.model)
 
 
 def search(plans: Sequence[MachinePlan], run: Path, record: RunRecord, ask: Ask) -> tuple[Outcome, Writer]:
@@ -139,17 +158,34 @@ def register(store: Store, record: RunRecord, machines: Sequence[str], k: int) -
 
 
 def build(
-    store: Store, record: RunRecord, machines: Sequence[str], k: int, pinned: Sequence[str]
+    store: Store,
+    record: RunRecord,
+    machines: Sequence[str],
+    k: int,
+    pinned: Sequence[str],
+    among: Callable[[TrackedTrial], bool] = lambda trial: True,
 ) -> tuple[System, ...]:
-    """S1-S4 from the search's `k` best trials of each machine type, found through MLflow."""
+    """S1-S4 from the search's `k` best trials of each machine type that `among` admits, through MLflow.
+
+    Classifiers are fused with classifiers: an autoencoder's squared errors and eq. 3 have no scale in
+    common, so the others are left out where the best is one of the two.
+    """
     members = {}
     for machine in machines:
         digest = record.machines[machine]["data"]
-        best = best_trials(store, record.dataset, machine, k, record.search, digest)
+        first = best_trials(store, record.dataset, machine, 1, record.search, digest, among)
+        alike = partial(_alike, first, among)
+        best = best_trials(store, record.dataset, machine, k, record.search, digest, alike)
         if len(best) < k:
             talk(f"{machine}: {len(best)} finished trials, fewer than the {k} that S2-S4 fuse")
         members[machine] = [_member(store, trial) for trial in best]
     return build_systems(members, pinned)
+
+
+def _alike(first: Sequence[TrackedTrial], among: Callable[[TrackedTrial], bool], trial: TrackedTrial) -> bool:
+    """Whether `trial` is admitted and gives scores of the same kind as the best one."""
+    kinds = {t.params["model.architecture"] == "autoencoder" for t in (*first, trial)}
+    return among(trial) and len(kinds) == 1
 
 
 def _member(store: Store, trial: TrackedTrial) -> Member:
@@ -192,4 +228,4 @@ class _TellingProgress(Progress):
 
 def _so_far(run: Path, plan: MachinePlan) -> tuple[int, int, float | None]:
     omegas = [bundle.result().omega for bundle in finished(run / "trials", plan.machine)]
-    return max(plan.n_trials, len(omegas)), len(omegas), max(omegas, default=None)
+    return max(plan.n_wanted, len(omegas)), len(omegas), max(omegas, default=None)

@@ -39,15 +39,15 @@ def maximum(tables: Sequence[ScoreTable]) -> ScoreTable:
 
 
 def mean_softmax(tables: Sequence[ScoreTable]) -> ScoreTable:
-    """S4: the mean of the members' softmax, segment by segment, then eq. 3, then the mean over segments."""
-    segments = sorted({table.probabilities.shape[1] for table in tables})
-    if len(segments) > 1:
-        raise ScoreError(
-            f"{tables[0].machine}: members with {segments} segments a clip; the mean of their softmax needs "
-            "the same segments, so choose members of one segment length"
-        )
-    probabilities = np.mean([table.probabilities for table in tables], axis=0)
-    score = score_from_probabilities(probabilities, _targets(tables[0]))
+    """S4: the mean of the members' softmax, segment by segment, then eq. 3, then the mean over segments.
+
+    Members that cut their clips differently have no segments in common: each one's softmax is then
+    averaged over its own segments first (P = 1).
+    """
+    alike = len({table.probabilities.shape[1] for table in tables}) == 1
+    pooled = [t.probabilities if alike else t.probabilities.mean(axis=1, keepdims=True) for t in tables]
+    probabilities = np.mean(pooled, axis=0)
+    score = score_from_probabilities(probabilities, _candidates(tables[0]))
     return replace(tables[0], score=score, probabilities=probabilities)
 
 
@@ -95,13 +95,16 @@ def _pooled(tables: Sequence[ScoreTable]) -> NDArray[np.float64]:
     return np.asarray(pooled, dtype=np.float64)
 
 
-def _targets(table: ScoreTable) -> NDArray[np.intp]:
-    """(n,) the class index of each clip's own section."""
-    index = {name: position for position, name in enumerate(table.classes)}
-    strangers = sorted({str(section) for section in table.section} - index.keys())
-    if strangers:
+def _candidates(table: ScoreTable) -> NDArray[np.bool_]:
+    """(n, classes): the classes of each clip's own section. Raises ScoreError where a clip has none."""
+    candidates = table.candidates()
+    if not table.classes:
         raise ScoreError(
-            f"{table.machine}: section {strangers[0]} is none of the classes {', '.join(table.classes)}; "
-            "eq. 3 needs the own section among them"
+            f"{table.machine}: the members have no softmax to average; they tell no classes apart"
         )
-    return np.array([index[str(section)] for section in table.section], dtype=np.intp)
+    if (lost := ~candidates.any(axis=1)).any():
+        raise ScoreError(
+            f"{table.machine}: section {table.section[lost][0]} is none of the classes "
+            f"{', '.join(table.classes)}; eq. 3 needs the own section among them"
+        )
+    return candidates

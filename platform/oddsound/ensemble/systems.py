@@ -1,15 +1,16 @@
 """The four systems S1 to S4 of the paper (§4), from each machine type's best trials.
 
 The paper puts S1's model for Valve into S2 to S4, because their members are poor there. The rule
-here is the general one: a machine type that is pinned by configuration, or whose ensemble has a lower
-Ω than its best single model, is S1's in every system. The ensemble's own Ω is kept beside it. As the
+here is the general one: a machine type that is pinned by configuration, whose ensemble has a lower
+Ω than its best single model, or whose members (autoencoders) have no softmax for S4 to average, is
+S1's. The ensemble's own Ω is kept beside it. As the
 paper's choice, this one looks at the labels of the development test clips.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from oddsound.ensemble.fusions import fuse
@@ -18,7 +19,7 @@ from oddsound.scoring.omega import cells
 from oddsound.scoring.omega import omega as omega_of
 from oddsound.scoring.table import ScoreTable
 
-Pinned = Literal["", "configured", "worse"]
+Pinned = Literal["", "configured", "worse", "no softmax"]
 RECIPES = (
     (1, "best single model", "best"),
     (2, "mean anomaly score", "mean"),
@@ -108,6 +109,8 @@ def _machine_system(machine: str, fusion: str, members: tuple[Member, ...]) -> M
 def _ensemble(
     single: MachineSystem, fusion: str, members: tuple[Member, ...], is_pinned: bool, fallback: bool
 ) -> MachineSystem:
+    if fusion == "mean_softmax" and not single.table.classes:
+        return replace(single, fusion=fusion, pinned_to_s1="no softmax")
     raw = _machine_system(single.machine, fusion, members)
     worse = raw.omega is not None and single.omega is not None and raw.omega < single.omega
     why: Pinned = "configured" if is_pinned else "worse" if fallback and worse else ""

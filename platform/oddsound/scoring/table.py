@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,8 @@ class ScoreTable:
 
     file, section, domain, split: (n,) strings; label: (n,) int8, `NORMAL`, `ANOMALY` or `UNKNOWN`;
     score: (n,) float64, larger is more anomalous; probabilities: (n, segments, classes) float64
-    softmax, its last axis in the order of `classes` (the sections the network tells apart).
+    softmax, its last axis in the order of `classes`: what the network tells apart, a section (`00`) or
+    a section's attributes (`00/vel_8`). A network without classes, an autoencoder, has (n, 1, 0).
 
     Raises ScoreError where columns differ in length, a number isn't finite or a file stands twice.
     """
@@ -64,6 +66,10 @@ class ScoreTable:
         """The table of the chosen rows alone; `rows`: (n,) bool."""
         return replace(self, **{name: getattr(self, name)[rows] for name in _COLUMNS})
 
+    def candidates(self) -> NDArray[np.bool_]:
+        """(n, classes): whether the class is one of the clip's own section."""
+        return candidate_classes(self.section, self.classes)
+
     def test(self) -> ScoreTable:
         return self.where(self.split == "test")
 
@@ -98,3 +104,11 @@ class ScoreTable:
                 return cls(str(stored[f"{_PREFIX}machine"]), classes, **columns)
         except (OSError, ValueError, TypeError, KeyError, EOFError, BadZipFile, zlib.error) as error:
             raise ScoreError(f"{path}: not a score table ({error}); remove it and run again") from error
+
+
+def candidate_classes(
+    sections: Sequence[str] | NDArray[np.str_], classes: Sequence[str]
+) -> NDArray[np.bool_]:
+    """(clips, classes): whether each class is one of each clip's section."""
+    of_class = np.array([name.partition("/")[0] for name in classes], dtype=np.str_)
+    return np.asarray(np.asarray(sections, dtype=np.str_)[:, None] == of_class[None, :], dtype=np.bool_)

@@ -57,6 +57,11 @@ def read_record(run: Path) -> RunRecord:
         raise ConfigError(f"{path}: not a run's record ({error})") from error
 
 
+def known_uri(run: Path) -> str | None:
+    """The tracking URI that the run was begun with; None where it is its own store, or not begun."""
+    return read_record(run).tracking_uri if (run / "run.json").is_file() else None
+
+
 def agree(
     run: Path, dataset: str, data: Path, tracking_uri: str | None, machines: Mapping[str, Mapping[str, Any]]
 ) -> RunRecord:

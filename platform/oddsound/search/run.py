@@ -81,7 +81,7 @@ def run_search(
     if not missing:
         return Outcome()
     told = _Told(listener, trials)
-    with _cluster(address):
+    with cluster(address):
         _tuner(studies, missing, run, told, resources or Resources(), trainable).fit()
     shutil.rmtree(run / "ray", ignore_errors=True)  # Tune's snapshots: nothing is ever read from them
     return Outcome(told.failures, interrupted=told.n_ended < missing)
@@ -95,7 +95,7 @@ def _tuner(
     resources: Resources,
     trainable: Callable[[dict[str, Any]], None],
 ) -> tune.Tuner:
-    cpus, gpus = _share(resources)
+    cpus, gpus = share(resources)
     return tune.Tuner(
         tune.with_resources(trainable, {"cpu": cpus, "gpu": gpus}),
         tune_config=tune.TuneConfig(
@@ -115,7 +115,7 @@ def _tuner(
     )
 
 
-def _share(resources: Resources) -> tuple[float, float]:
+def share(resources: Resources) -> tuple[float, float]:
     """CPUs and GPUs of a trial. Raises ConfigError where no node has them: it would wait for ever."""
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     has = [(float(node.get("CPU", 0)), float(node.get("GPU", 0))) for node in nodes]
@@ -129,7 +129,7 @@ def _share(resources: Resources) -> tuple[float, float]:
 
 
 @contextmanager
-def _cluster(address: str) -> Iterator[None]:
+def cluster(address: str) -> Iterator[None]:
     """Ray at `address`, without its chatter; what was started here is ended here."""
     os.environ.update(_QUIET)
     local = address == LOCAL

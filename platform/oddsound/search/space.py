@@ -7,6 +7,8 @@ space:                                  # a dotted setting of TrialConfig and wh
   augment.mixup_alpha: {choices: [0.0, 0.2, 0.5]}
 paper:                                  # the paper's own configuration: always the first trial
   loss.rho: 0.07
+sampler: grid                           # tpe is the default; grid tries every combination once
+recipes: {profile: authors}             # how a `recipe` is read (oddsound.recipes)
 """
 
 from __future__ import annotations
@@ -14,9 +16,9 @@ from __future__ import annotations
 import difflib
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from optuna.distributions import (
     BaseDistribution,
@@ -29,10 +31,14 @@ from pydantic import Field
 import oddsound
 from oddsound.config import Strict, TrialConfig, flattened, nested, overlay, validated
 from oddsound.errors import ConfigError
+from oddsound.recipes import Reading, recipe_settings
 from oddsound.yaml_files import read_mapping
 
 Scalar = bool | int | float | str
 SEED = "training.seed"
+WEIGHTS = "model.pretrained_sha256"
+_PREPARED = ("recipe", "model.pretrained", "model.architecture", "training.labels")
+"""Settings beside the front end's that something is made ready for before the first trial."""
 
 
 class Dimension(Strict):
@@ -60,20 +66,39 @@ class SpaceFile(Strict):
     base: dict[str, Any] = Field(default_factory=dict)
     space: dict[str, Dimension] = Field(default_factory=dict)
     paper: dict[str, Scalar] = Field(default_factory=dict)
+    sampler: Literal["tpe", "grid"] = "tpe"
+    recipes: Reading = Reading()
 
 
 @dataclass(frozen=True)
 class SearchSpace:
-    """`base`: the settings of every trial but the searched; keys of `dimensions` and `paper` are dotted."""
+    """`base`: the settings of every trial but the searched; a recipe is laid over them, and `fixed` over
+    that; keys of `dimensions` and `paper` are dotted."""
 
     machine: str
     base: dict[str, Any]
     dimensions: dict[str, BaseDistribution]
     paper: dict[str, Scalar]
+    fixed: dict[str, Any] = field(default_factory=dict)
+    sampler: Literal["tpe", "grid"] = "tpe"
+    reading: Reading = field(default_factory=Reading)
+    weights: dict[str, str] = field(default_factory=dict)
+    """SHA-256 of the pretrained weights by what `model.pretrained` calls them, once they are found."""
 
     def trial(self, params: Mapping[str, Any], seed: int) -> TrialConfig:
         """The configuration of these values of the searched settings."""
-        settings = overlay(self.base, nested(params), nested({SEED: seed}), {"machine": self.machine})
+        chosen = overlay(self.fixed, nested(params))
+        recipe = chosen.get("recipe", self.base.get("recipe", ""))
+        settings = overlay(
+            self.base,
+            recipe_settings(recipe, self.reading) if recipe else {},
+            chosen,
+            nested({SEED: seed}),
+            {"machine": self.machine},
+        )
+        weights = self.weights.get(settings.get("model", {}).get("pretrained", "none"), "")
+        if weights:
+            settings = overlay(settings, nested({WEIGHTS: weights}))
         return validated(TrialConfig, settings, f"search space of {self.machine}")
 
     def params(self, config: TrialConfig) -> dict[str, Any] | None:
@@ -88,17 +113,40 @@ class SearchSpace:
 
         Raises ConfigError where a front end's setting is searched by a range: each needs a cache.
         """
-        searched = {p: d for p, d in self.dimensions.items() if p.startswith("features.")}
-        for path, distribution in searched.items():
+        return list({config.features: config for config in self.variants()}.values())
+
+    def variants(self) -> list[TrialConfig]:
+        """Configurations with every combination of what is made ready before the first trial: front
+        ends, recipes, pretrained weights, labels."""
+        prepared = [p for p in self.dimensions if p.startswith("features.") or p in _PREPARED]
+        choices = self._combinations(prepared, "what it needs is made ready for each")
+        return [self.trial({**self.paper, **chosen}, 0) for chosen in choices]
+
+    def grid(self) -> list[dict[str, Any]]:
+        """Every combination of the searched settings, the last of them changing fastest."""
+        return self._combinations(list(self.dimensions), "a grid has no ranges")
+
+    def _combinations(self, paths: Sequence[str], why: str) -> list[dict[str, Any]]:
+        choices = []
+        for path in paths:
+            distribution = self.dimensions[path]
             if not isinstance(distribution, CategoricalDistribution):
-                raise ConfigError(f"{self.machine}: space.{path}: give choices; each has its own features")
-        choices = itertools.product(*(d.choices for d in searched.values()))  # type: ignore[attr-defined]
-        return [self.trial({**self.paper, **dict(zip(searched, c, strict=True))}, 0) for c in choices]
+                raise ConfigError(f"{self.machine}: space.{path}: give choices; {why}")
+            choices.append(distribution.choices)
+        return [dict(zip(paths, values, strict=True)) for values in itertools.product(*choices)]
 
     def settings(self) -> dict[str, Any]:
         """What makes two searches the same, as JSON would have it."""
         space = {path: repr(distribution) for path, distribution in self.dimensions.items()}
-        return {"base": self.trial(self.paper, 0).model_dump(), "space": space, "paper": self.paper}
+        return {
+            "base": self.trial(self.paper, 0).model_dump(exclude_defaults=True),
+            "space": space,
+            "paper": self.paper,
+            "fixed": self.fixed,
+            "sampler": self.sampler,
+            "recipes": self.reading.model_dump(),
+            "weights": self.weights,
+        }
 
 
 def spaces_folder() -> Path:
@@ -129,6 +177,7 @@ def read_space(machine: str, path: Path, overrides: Sequence[Mapping[str, Any]] 
     for taken, how in (("machine", "--machines"), (SEED, "--seed")):
         if _names(overlay(file.base, fixed), taken):
             raise ConfigError(f"search space of {machine}: {taken}: is given by {how}, not by a setting")
+    reading = fixed.pop("recipes", {})
     validated(
         TrialConfig,
         {"machine": machine, **overlay(file.base, fixed)},
@@ -137,9 +186,12 @@ def read_space(machine: str, path: Path, overrides: Sequence[Mapping[str, Any]] 
     searched = {name: d for name, d in file.space.items() if not _names(fixed, name)}
     space = SearchSpace(
         machine=machine,
-        base=overlay(file.base, nested(file.paper), fixed),
+        base=overlay(file.base, nested(file.paper)),
         dimensions={name: _distribution(d, name, path) for name, d in searched.items()},
         paper={name: value for name, value in file.paper.items() if name in searched},
+        fixed=fixed,
+        sampler=file.sampler,
+        reading=validated(Reading, file.recipes.model_dump() | reading, f"recipes of {machine}"),
     )
     _refuse_unusable(space, path)
     return space
@@ -162,12 +214,14 @@ def _distribution(dimension: Dimension, name: str, path: Path) -> BaseDistributi
 def _refuse_unusable(space: SearchSpace, path: Path) -> None:
     known = sorted(flattened(TrialConfig(machine=space.machine).model_dump()))
     for name in space.dimensions:
-        if name not in known or name in ("machine", SEED):
+        if name not in known or name in ("machine", SEED, WEIGHTS):
             near = difflib.get_close_matches(name, known, n=2) or known
             raise ConfigError(f"{path}: space.{name}: no such setting; did you mean {' or '.join(near)}?")
     missing = sorted(space.dimensions.keys() - space.paper.keys())
     if missing:
         raise ConfigError(f"{path}: paper: lacks {', '.join(missing)}; it is the first trial of the search")
+    if space.sampler == "grid":
+        space.grid()
     if space.params(space.trial(space.paper, 0)) is None:
         raise ConfigError(
             f"{path}: paper: lies outside of the space; widen it, the paper's trial is the first"

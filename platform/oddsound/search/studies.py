@@ -37,10 +37,17 @@ class MachinePlan:
     """The feature cache of each front end that the space can ask for, by `feature_name`."""
     n_trials: int
     seed: int = 0
+    weights: dict[str, str] = field(default_factory=dict)
+    """The file of each pretrained weights, by what `model.pretrained` calls them."""
 
     @property
     def machine(self) -> str:
         return self.space.machine
+
+    @property
+    def n_wanted(self) -> int:
+        """`n_trials`, but no more than a grid has."""
+        return min(self.n_trials, len(self.space.grid())) if self.space.sampler == "grid" else self.n_trials
 
 
 @dataclass
@@ -61,7 +68,7 @@ class MachineStudy:
         )
         for bundle in whole:
             self._feed(bundle)
-        self.waiting = max(0, self.plan.n_trials - len(whole))
+        self.waiting = max(0, self.plan.n_wanted - len(whole))
         self.search = OptunaSearch(
             space=self.plan.space.dimensions,
             metric=OBJECTIVE,
@@ -96,7 +103,10 @@ class MachineStudy:
         )
 
     def _first_points(self) -> list[dict[str, Any]]:
-        """The paper's configuration unless it is finished, then what was interrupted or has failed."""
+        """The paper's configuration unless it is finished, then what was interrupted or has failed; of a
+        grid, all that isn't finished."""
+        if self.plan.space.sampler == "grid":
+            return [point for point in self.plan.space.grid() if not self._knows(point)][: self.waiting]
         paper = self.plan.space.trial(self.plan.space.paper, self.plan.seed)
         points = [] if paper.identity in self.known else [dict(self.plan.space.paper)]
         for bundle in bundles(self.trials, self.plan.machine):
@@ -104,6 +114,9 @@ class MachineStudy:
             if params is not None and params not in points:
                 points.append(params)
         return points[: self.waiting]
+
+    def _knows(self, point: dict[str, Any]) -> bool:
+        return self.plan.space.trial(point, self.plan.seed).identity in self.known
 
     def _params(self, bundle: Bundle) -> dict[str, Any] | None:
         return self.plan.space.params(bundle.config())
@@ -137,6 +150,7 @@ class MachineStudies(Searcher):  # type: ignore[misc]
             "number": number,
             "cache": study.plan.caches[feature_name(config)],
             "data_digest": study.plan.data_digest,
+            "weights": study.plan.weights.get(config.model.pretrained),
             "trials": self._trials,
         }
 

@@ -24,7 +24,10 @@ def train_trial(handed: dict[str, Any]) -> None:
     data = _open(handed["cache"])
     if data.digest != handed["data_digest"]:
         raise DataError(f"{config.machine}: the feature cache {handed['cache']} is of other recordings")
-    run_trial(config, data, tune.report, trials=Path(handed["trials"]), number=handed["number"])
+    weights = Path(handed["weights"]) if handed["weights"] else None
+    run_trial(
+        config, data, tune.report, trials=Path(handed["trials"]), number=handed["number"], weights=weights
+    )
 
 
 @lru_cache(maxsize=8)

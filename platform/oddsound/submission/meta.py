@@ -164,12 +164,17 @@ def _front_end(members: list[Member]) -> str | None:
 
 
 def _method(member: Member) -> str:
+    architecture = _at(member, "model.architecture", "joint")
+    if architecture == "autoencoder":
+        return "autoencoder"
     backbone = str(_at(member, "model.backbone", "unknown"))
-    contrastive = _at(member, "loss.contrastive_weight", 0) > 0
+    contrastive = architecture == "joint" and _at(member, "loss.contrastive_weight", 0) > 0
     return _BACKBONES.get(backbone, backbone) + (" with a contrastive autoencoder" if contrastive else "")
 
 
 def _aggregation(machines: list[MachineSystem]) -> str | None:
+    if any(not m.table.classes for machine in machines for m in machine.members):
+        return "mean squared error over a clip's vectors"
     has_segments = any(m.table.probabilities.shape[1] > 1 for machine in machines for m in machine.members)
     return "mean over segments" if has_segments else None
 

@@ -6,7 +6,7 @@ say who is so now: `champion` and `top-1` … `top-k`. A displaced version stays
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from mlflow.entities import Run
@@ -69,12 +69,13 @@ def best_trials(
     k: int = 5,
     search: str | None = None,
     data_digest: str | None = None,
+    among: Callable[[TrackedTrial], bool] = lambda trial: True,
 ) -> list[TrackedTrial]:
     """The `k` complete trials of the highest omega, best first; equal ones in the order of their hash.
 
     Of all searches of the dataset, or of `search` alone; on all states of the data, or on that of
-    `data_digest` alone. A trial that several searches recorded counts once. Fewer than `k` where
-    there are no more. Raises TrackingError.
+    `data_digest` alone; and only those that `among` admits. A trial that several searches recorded
+    counts once. Fewer than `k` where there are no more. Raises TrackingError.
     """
     experiment = store.find_experiment(experiment_name(dataset, machine))
     best: dict[tuple[str, str], TrackedTrial] = {}
@@ -82,7 +83,8 @@ def best_trials(
         return []
     for run in _ranked(store, experiment, _chosen(search, data_digest), k):
         trial = _tracked(run, dataset, machine)
-        best.setdefault((trial.trial, trial.data_digest), trial)
+        if among(trial):
+            best.setdefault((trial.trial, trial.data_digest), trial)
         if len(best) == k:
             break
     return list(best.values())

@@ -3,7 +3,7 @@
     <trials>/<machine>/<identity>/
         config.json          the TrialConfig, written first
         checkpoint.pt        while it trains; removed at the end
-        weights.safetensors  the joint model after the last epoch
+        weights.safetensors  the model after the epoch that counts
         scores.npz           ScoreTable: test clips and training clips
         history.json         one object an epoch
         result.json          last: a bundle that has it is whole
@@ -28,7 +28,8 @@ from oddsound.scoring.table import ScoreTable
 
 @dataclass(frozen=True)
 class TrialResult:
-    """result.json. `metrics` holds `omega`, `auc/section_00/source`, `pauc/...` as fractions."""
+    """result.json. `metrics` holds `omega`, `auc/section_00/source`, `pauc/...` as fractions; beside the
+    omega of the epoch that counts `omega_last` and `omega_best_dev`, and `best_epoch`."""
 
     trial: str
     machine: str
@@ -43,6 +44,10 @@ class TrialResult:
     """Of all epochs' training."""
     finished: str
     """UTC, ISO 8601."""
+    initial_block_sha256: str = ""
+    """Of the backbone's first block before training: it tells which weights a trial began with."""
+    classes: list[str] = field(default_factory=list)
+    """What the network tells apart, in the order of its outputs; none for an autoencoder."""
     versions: dict[str, str] = field(default_factory=dict)
 
     @property

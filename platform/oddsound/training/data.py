@@ -20,11 +20,7 @@ LABELS = {"normal": NORMAL, "anomaly": ANOMALY, None: UNKNOWN}
 
 @dataclass(frozen=True, eq=False)
 class MachineData:
-    """`features`: (clips, bands, frames); row i is `clips[i]`. `digest` is the data's content hash.
-
-    Raises DataError where no network can learn sections from it: fewer than two sections to train
-    on, or test clips of a section that has no training clips.
-    """
+    """`features`: (clips, bands, frames); row i is `clips[i]`. `digest` is the data's content hash."""
 
     machine: str
     clips: tuple[Clip, ...]
@@ -37,23 +33,9 @@ class MachineData:
         opened = open_cache(cache)
         return cls(opened.machine, opened.clips, opened.features, opened.data_digest)
 
-    def __post_init__(self) -> None:
-        refuse_unlearnable(self.machine, self.clips)
-
-    @cached_property
-    def classes(self) -> tuple[str, ...]:
-        """The sections that have training clips, sorted: what the network tells apart."""
-        return trained_sections(self.clips)
-
     @cached_property
     def train_rows(self) -> NDArray[np.intp]:
         return np.flatnonzero([clip.split == "train" for clip in self.clips])
-
-    @cached_property
-    def targets(self) -> NDArray[np.int64]:
-        """(clips,) the index of each clip's section in `classes`."""
-        index = {section: i for i, section in enumerate(self.classes)}
-        return np.array([index[clip.section] for clip in self.clips])
 
     @cached_property
     def is_target_domain(self) -> NDArray[np.bool_]:
@@ -63,26 +45,6 @@ class MachineData:
     def labelled_rows(self) -> NDArray[np.intp]:
         """The test clips whose label is known: what omega is computed from."""
         return np.flatnonzero([clip.split == "test" and clip.label is not None for clip in self.clips])
-
-
-def trained_sections(clips: Sequence[Clip]) -> tuple[str, ...]:
-    """The sections that have training clips, sorted."""
-    return tuple(sorted({clip.section for clip in clips if clip.split == "train"}))
-
-
-def refuse_unlearnable(machine: str, clips: Sequence[Clip]) -> None:
-    """Raises DataError where no network can learn sections from `clips` and then score all of them."""
-    classes = trained_sections(clips)
-    if len(classes) < 2:
-        raise DataError(
-            f"{machine}: training clips of {len(classes)} section(s); a section classifier needs at least 2"
-        )
-    untrained = sorted({clip.section for clip in clips} - set(classes))
-    if untrained:
-        raise DataError(
-            f"{machine}: section(s) {', '.join(untrained)} have test clips and no training clips; "
-            "add their training clips or leave the test clips out"
-        )
 
 
 def refuse_unmeasurable(machine: str, clips: Sequence[Clip]) -> None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.optim import Adam
 
 from oddsound.config import TrialConfig
@@ -14,16 +17,30 @@ from oddsound.errors import TrialError
 from oddsound.features.augment import augment
 from oddsound.models.joint import JointModel
 from oddsound.training.checkpoint import seed_epoch
+from oddsound.training.classes import Classes
 from oddsound.training.data import MachineData
 from oddsound.training.losses import losses
 from oddsound.training.sampler import batches, draw_epoch
 from oddsound.training.schedule import learning_rates, set_learning_rates
+from oddsound.training.segments import Segments
 
-_TERMS = ("total", "reconstruction", "cross_entropy", "contrastive")
+
+@dataclass(frozen=True, eq=False)
+class Lesson:
+    """What a trial learns from: clips, what they are called, and how they are cut."""
+
+    data: MachineData
+    classes: Classes
+    segments: Segments
+
+    def rows(self, holdout: float) -> NDArray[np.intp]:
+        """The training clips without the last `holdout` of them, as Keras splits off its validation."""
+        rows = self.data.train_rows
+        return rows[: max(1, int(len(rows) * (1.0 - holdout)))]
 
 
 def train_epoch(
-    model: JointModel, optimiser: Adam, config: TrialConfig, data: MachineData, epoch: int
+    model: JointModel, optimiser: Adam, config: TrialConfig, lesson: Lesson, epoch: int
 ) -> dict[str, float]:
     """Train `epoch`, counted from 1; gives its mean losses, learning rates and seconds.
 
@@ -32,14 +49,14 @@ def train_epoch(
     started = time.perf_counter()
     rng = seed_epoch(config.identity, epoch)
     set_learning_rates(optimiser, epoch, config.training)
-    drawn = draw_epoch(data.is_target_domain[data.train_rows], config.training.target_share, rng)
-    sums, n = dict.fromkeys(_TERMS, 0.0), 0
-    for batch in batches(data.train_rows[drawn], config.training.batch_size):
-        for term, value in _step(model, optimiser, config, data, batch, rng).items():
+    sums: dict[str, float] = {}
+    n = 0
+    for rows, numbers in _drawn(lesson, config, rng):
+        for term, value in _step(model, optimiser, config, lesson, rows, numbers, rng).items():
             if not math.isfinite(value):
                 raise TrialError(f"{config.machine}: loss ({term}) became {value} in epoch {epoch}")
-            sums[term] += value * len(batch)
-        n += len(batch)
+            sums[term] = sums.get(term, 0.0) + value * len(rows)
+        n += len(rows)
     lr_autoencoder, lr_backbone = learning_rates(epoch, config.training)
     return {
         "epoch": epoch,
@@ -50,20 +67,37 @@ def train_epoch(
     }
 
 
+def _drawn(
+    lesson: Lesson, config: TrialConfig, rng: np.random.Generator
+) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+    """Clips and segment numbers of each batch of the epoch."""
+    rows = lesson.rows(config.training.holdout)
+    clips, numbers = draw_epoch(
+        lesson.data.is_target_domain[rows],
+        config.training.target_share,
+        rng,
+        lesson.segments.n,
+        config.training.segments_per_clip,
+    )
+    for batch in batches(len(clips), config.training.batch_size):
+        yield rows[clips[batch]], numbers[batch]
+
+
 def _step(
     model: JointModel,
     optimiser: Adam,
     config: TrialConfig,
-    data: MachineData,
-    rows: np.ndarray,
+    lesson: Lesson,
+    rows: NDArray[np.intp],
+    numbers: NDArray[np.intp],
     rng: np.random.Generator,
 ) -> dict[str, float]:
     device = next(model.parameters()).device
-    x = torch.from_numpy(np.asarray(data.features[rows], np.float32)).to(device)
-    target = torch.from_numpy(data.targets[rows]).to(device)
+    x = torch.from_numpy(lesson.segments.gather(lesson.data.features, rows, numbers)).to(device)
+    target = torch.from_numpy(lesson.classes.target[rows]).to(device)
     x, mix = augment(x, config.augment, rng)
     result = losses(model(x), target, mix, config.loss)
     optimiser.zero_grad(set_to_none=True)
     torch.autograd.backward(result.total)
     optimiser.step()
-    return {term: getattr(result, term).item() for term in _TERMS}
+    return {term: value.item() for term, value in result.terms().items()}

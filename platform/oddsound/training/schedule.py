@@ -9,7 +9,7 @@ from oddsound.models.joint import JointModel
 
 
 def build_optimiser(model: JointModel, config: TrainingConfig) -> Adam:
-    """Adam with two groups: the autoencoder, and all the rest."""
+    """Adam with two groups, the autoencoder and all the rest; either may be empty."""
     return Adam(
         [
             {"params": model.autoencoder_parameters(), "lr": config.lr_autoencoder},
@@ -20,7 +20,7 @@ def build_optimiser(model: JointModel, config: TrainingConfig) -> Adam:
 
 def learning_rates(epoch: int, config: TrainingConfig) -> tuple[float, float]:
     """Autoencoder's and backbone's rates in `epoch`, counted from 1."""
-    factor = 0.5 ** ((epoch - 1) // config.halve_every)
+    factor = 0.5 ** ((epoch - 1) // config.halve_every) if config.halve_every else 1.0
     return config.lr_autoencoder * factor, config.lr_backbone * factor
 
 

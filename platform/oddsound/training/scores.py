@@ -2,52 +2,94 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
+from oddsound.config import TrialConfig
 from oddsound.errors import TrialError
 from oddsound.models.joint import JointModel
-from oddsound.scoring.anomaly import anomaly_score, softmax
+from oddsound.scoring.anomaly import anomaly_score, baseline_code_score, softmax
 from oddsound.scoring.table import ScoreTable
 from oddsound.training.data import LABELS, MachineData
+from oddsound.training.epoch import Lesson
 
-BATCH = 64
+BATCH_FRAMES = 64 * 311
+"""How many frames the network is given at once: 64 whole clips of 10 s."""
+
+Float = NDArray[np.float64]
 
 
-def score_clips(model: JointModel, data: MachineData, rows: NDArray[np.intp]) -> ScoreTable:
-    """The table of the clips at `rows`, one segment a clip (P = 1 in eq. 3).
+def score_clips(model: JointModel, config: TrialConfig, lesson: Lesson, rows: NDArray[np.intp]) -> ScoreTable:
+    """The table of the clips at `rows`, scored over all their segments.
 
-    Raises TrialError where the network gives something that isn't a number.
+    A network with logits scores by eq. 3; an autoencoder by its mean squared error. Raises TrialError
+    where the network gives something that isn't a number.
     """
-    logits = _logits(model, data, rows)[:, None, :]
-    if not np.isfinite(logits).all():
-        raise TrialError(
-            f"{data.machine}: the network gives logits that are not finite; lower the learning rate"
-        )
+    score, probabilities = (_by_logits if model.classifies else _by_errors)(model, config, lesson, rows)
+    data = lesson.data
     clips = [data.clips[row] for row in rows]
     return ScoreTable(
         machine=data.machine,
-        classes=data.classes,
+        classes=lesson.classes.names if model.classifies else (),
         file=np.array([clip.file for clip in clips]),
         section=np.array([clip.section for clip in clips]),
         domain=np.array([clip.domain for clip in clips]),
         split=np.array([clip.split for clip in clips]),
         label=np.array([LABELS[clip.label] for clip in clips], dtype=np.int8),
-        score=anomaly_score(logits, data.targets[rows]),
-        probabilities=softmax(logits),
+        score=score,
+        probabilities=probabilities,
     )
 
 
+def _by_logits(
+    model: JointModel, config: TrialConfig, lesson: Lesson, rows: NDArray[np.intp]
+) -> tuple[Float, Float]:
+    logits = _over_segments(model, model.logits, lesson, rows)
+    candidates = lesson.classes.candidates[rows]
+    probabilities = softmax(logits)
+    if config.training.anomaly_score == "baseline_code":
+        return baseline_code_score(probabilities, candidates), probabilities
+    return anomaly_score(logits, candidates), probabilities
+
+
+def _by_errors(
+    model: JointModel, config: TrialConfig, lesson: Lesson, rows: NDArray[np.intp]
+) -> tuple[Float, Float]:
+    errors = _over_segments(model, model.errors, lesson, rows)
+    return errors.mean(axis=1), np.zeros((len(rows), 1, 0))
+
+
 @torch.inference_mode()
-def _logits(model: JointModel, data: MachineData, rows: NDArray[np.intp]) -> NDArray[np.float64]:
-    """(rows, classes), the network in evaluation mode and left as it was."""
-    device = next(model.parameters()).device
+def _over_segments(
+    model: JointModel, network: Callable[[Tensor], Tensor], lesson: Lesson, rows: NDArray[np.intp]
+) -> Float:
+    """(rows, segments, …) of what `network` gives for each segment, the model in evaluation mode and
+    left as it was."""
     was_training = model.training
     model.eval()
-    parts = []
-    for start in range(0, len(rows), BATCH):
-        x = torch.from_numpy(np.asarray(data.features[rows[start : start + BATCH]], np.float32))
-        parts.append(model.logits(x.to(device)).double().cpu().numpy())
+    size = max(1, BATCH_FRAMES // (lesson.segments.n * lesson.segments.frames))
+    parts = [_outputs(model, network, lesson, rows[i : i + size]) for i in range(0, len(rows), size)]
     model.train(was_training)
-    return np.concatenate(parts)
+    outputs = np.concatenate(parts)
+    if not np.isfinite(outputs).all():
+        raise TrialError(
+            f"{lesson.data.machine}: the network's outputs are not finite; lower the learning rate"
+        )
+    return outputs
+
+
+def _outputs(
+    model: JointModel, network: Callable[[Tensor], Tensor], lesson: Lesson, rows: NDArray[np.intp]
+) -> Float:
+    x = _load(lesson.data, rows).to(next(model.parameters()).device)
+    outputs = network(lesson.segments.unfold(x))
+    by_clip: Float = outputs.reshape(len(rows), -1, *outputs.shape[1:]).double().cpu().numpy()
+    return by_clip
+
+
+def _load(data: MachineData, rows: NDArray[np.intp]) -> Tensor:
+    return torch.from_numpy(np.asarray(data.features[rows], np.float32))

@@ -15,31 +15,40 @@ from torch.optim import Adam
 
 from oddsound import __version__
 from oddsound.config import TrialConfig
-from oddsound.errors import DataError
+from oddsound.errors import ConfigError, DataError, WeightsError
 from oddsound.models.joint import JointModel
+from oddsound.models.pretrained import first_block_sha256, load_pretrained, sha256_of
 from oddsound.scoring.omega import cells, metrics_dict
-from oddsound.scoring.table import ScoreTable
 from oddsound.training.bundle import Bundle, TrialResult, write_atomically
-from oddsound.training.checkpoint import load_checkpoint, save_checkpoint, seed_epoch
+from oddsound.training.checkpoint import Progress, load_checkpoint, save_checkpoint, seed_epoch
+from oddsound.training.classes import classes_of, refuse_unlearnable
 from oddsound.training.data import MachineData, refuse_unmeasurable
-from oddsound.training.epoch import train_epoch
+from oddsound.training.epoch import Lesson, train_epoch
 from oddsound.training.schedule import build_optimiser
 from oddsound.training.scores import score_clips
+from oddsound.training.segments import Segments
 
 Report = Callable[[dict[str, float]], None]
 """Is told of each evaluated epoch; what it raises ends the trial, which then resumes from there."""
 
 
 def run_trial(
-    config: TrialConfig, data: MachineData, report: Report, *, trials: Path, number: int = 0
+    config: TrialConfig,
+    data: MachineData,
+    report: Report,
+    *,
+    trials: Path,
+    number: int = 0,
+    weights: Path | None = None,
 ) -> Bundle:
-    """Train, score and write the bundle below `trials`; `number` is the trial's place in its study.
+    """Train, score and write the bundle below `trials`; `number` is the trial's place in its study,
+    `weights` the file of the pretrained weights that the configuration names.
 
     Continues from the bundle's checkpoint, on CPU bit for bit; a bundle that is whole is reported
     and left as it is. The last report comes after the bundle is whole, so whoever hears of a
     finished trial finds it on storage. Raises DataError for data that isn't the configuration's or the
-    bundle's, and what ends the training otherwise, as TrialError for a loss that isn't finite; that is
-    kept in failure.json.
+    bundle's, WeightsError for such weights, and what ends the training otherwise, as TrialError for a
+    loss that isn't finite; that is kept in failure.json.
     """
     bundle = Bundle(trials / config.machine / config.identity)
     _refuse_other_data(config, data, bundle)
@@ -49,7 +58,7 @@ def run_trial(
         for left in (bundle.path / "failure.json", *bundle.path.glob("*.partial")):
             left.unlink(missing_ok=True)
         try:
-            _train_and_score(config, data, report, bundle, number)
+            _train_and_score(config, data, report, bundle, number, weights)
         except Exception as error:
             reason = (str(error).splitlines() or [""])[0]
             bundle.write("failure.json", {"reason": f"{type(error).__name__}: {reason}"})
@@ -58,46 +67,89 @@ def run_trial(
     return bundle
 
 
-def build_model(config: TrialConfig, n_classes: int) -> JointModel:
-    """The joint model of `config`, its weights as torch's global generator gives them."""
+def build_model(
+    config: TrialConfig, n_classes: int, n_frames: int, weights: Path | None = None
+) -> JointModel:
+    """The model of `config` for segments of `n_frames`, its weights as torch's global generator gives
+    them but for the backbone's, which come from `weights` where the configuration names any."""
     bfloat16 = config.training.precision == "bfloat16"
-    return JointModel(config.model, config.features, n_classes, bfloat16=bfloat16)
+    model = JointModel(config.model, config.features, n_classes, n_frames, bfloat16=bfloat16)
+    if model.classifier is not None and config.model.pretrained != "none":
+        _load_backbone(model.classifier.backbone, config, weights)
+    return model
+
+
+def _load_backbone(backbone: torch.nn.Module, config: TrialConfig, weights: Path | None) -> None:
+    wanted = config.model.pretrained_sha256
+    if weights is None:
+        raise ConfigError(f"model.pretrained {config.model.pretrained}: no file of these weights was given")
+    if wanted and sha256_of(weights) != wanted:
+        raise WeightsError(f"{weights}: is not the file of SHA-256 {wanted[:12]}… that the search began with")
+    load_pretrained(backbone, weights, config.model)
 
 
 def _refuse_other_data(config: TrialConfig, data: MachineData, bundle: Bundle) -> None:
     if data.machine != config.machine:
         raise DataError(f"a trial of {config.machine} was handed the data of {data.machine}")
+    refuse_unlearnable(data.machine, data.clips, config)
     refuse_unmeasurable(data.machine, data.clips)
     if bundle.is_whole and bundle.result().data_digest != data.digest:
         raise DataError(f"{bundle.path}: was made from other recordings; choose another folder for this run")
 
 
 def _train_and_score(
-    config: TrialConfig, data: MachineData, report: Report, bundle: Bundle, number: int
+    config: TrialConfig, data: MachineData, report: Report, bundle: Bundle, number: int, weights: Path | None
 ) -> None:
-    model, optimiser, history = _restore(config, data, bundle)
-    last = config.training.epochs
-    for epoch in range(len(history) + 1, last + 1):
-        entry = train_epoch(model, optimiser, config, data, epoch)
-        if epoch == last or epoch % config.training.evaluate_every == 0:
-            entry["omega"] = metrics_dict(cells(score_clips(model, data, data.labelled_rows)))["omega"]
-        history.append(entry)
-        save_checkpoint(bundle.checkpoint, model, optimiser, history, data.digest)
-        if "omega" in entry and epoch < last:
-            report(entry)
-    _write_bundle(config, data, bundle, model, history, number)
+    segments = Segments.of(data.machine, data.features.shape[2], config.model)
+    lesson = Lesson(data, classes_of(data.clips, config.training.labels), segments)
+    model, first_block = _begin(config, lesson, weights)
+    progress = _train(config, lesson, report, bundle, model)
+    _write_bundle(config, lesson, bundle, model, progress, number, first_block)
 
 
-def _restore(
-    config: TrialConfig, data: MachineData, bundle: Bundle
-) -> tuple[JointModel, Adam, list[dict[str, float]]]:
+def _begin(config: TrialConfig, lesson: Lesson, weights: Path | None) -> tuple[JointModel, str]:
+    """The model before its first epoch, and the hash of its backbone's first block."""
     seed_epoch(config.identity, 0)
-    model = build_model(config, len(data.classes))
+    model = build_model(config, len(lesson.classes.names), lesson.segments.frames, weights)
     if config.model.standardise == "per_machine":
-        _fit_standardise(model, data)
-    model.to(_device()).train()
+        _fit_standardise(model, lesson.data)
+    first_block = first_block_sha256(model.classifier.backbone) if model.classifier is not None else ""
+    return model.to(_device()).train(), first_block
+
+
+def _train(
+    config: TrialConfig, lesson: Lesson, report: Report, bundle: Bundle, model: JointModel
+) -> Progress:
+    """Train from the checkpoint to the last epoch; the model is then that of the epoch that counts."""
     optimiser = build_optimiser(model, config.training)
-    return model, optimiser, load_checkpoint(bundle.checkpoint, model, optimiser, data.digest)
+    progress = load_checkpoint(bundle.checkpoint, model, optimiser, lesson.data.digest)
+    last = config.training.epochs
+    for epoch in range(len(progress.history) + 1, last + 1):
+        _train_one(config, lesson, model, optimiser, progress, epoch)
+        save_checkpoint(bundle.checkpoint, model, optimiser, progress, lesson.data.digest)
+        if "omega" in progress.history[-1] and epoch < last:
+            report(progress.history[-1])
+    if progress.best is not None:
+        model.load_state_dict(progress.best)
+    return progress
+
+
+def _train_one(
+    config: TrialConfig, lesson: Lesson, model: JointModel, optimiser: Adam, progress: Progress, epoch: int
+) -> None:
+    entry = train_epoch(model, optimiser, config, lesson, epoch)
+    if epoch == config.training.epochs or epoch % config.training.evaluate_every == 0:
+        table = score_clips(model, config, lesson, lesson.data.labelled_rows)
+        entry["omega"] = metrics_dict(cells(table))["omega"]
+    progress.history.append(entry)
+    if config.training.selection == "best_dev_omega" and best_epoch(progress.history) == epoch:
+        progress.best = {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}
+
+
+def best_epoch(history: list[dict[str, float]]) -> int:
+    """The first epoch of the highest omega, among those that have one; 0 where none has."""
+    evaluated = [entry for entry in history if "omega" in entry]
+    return int(max(evaluated, key=lambda entry: entry["omega"])["epoch"]) if evaluated else 0
 
 
 def _device() -> str:
@@ -121,40 +173,45 @@ def _fit_standardise(model: JointModel, data: MachineData) -> None:
 
 def _write_bundle(
     config: TrialConfig,
-    data: MachineData,
+    lesson: Lesson,
     bundle: Bundle,
     model: JointModel,
-    history: list[dict[str, float]],
+    progress: Progress,
     number: int,
+    first_block: str,
 ) -> None:
-    table = score_clips(model, data, np.arange(len(data.clips)))
+    data = lesson.data
+    table = score_clips(model, config, lesson, np.arange(len(data.clips)))
     weights = save({name: tensor.cpu().contiguous() for name, tensor in model.state_dict().items()})
     table.save(bundle.scores_path)
     write_atomically(bundle.weights, weights)
-    bundle.write("history.json", history)
-    seconds = sum(entry["seconds"] for entry in history)
-    bundle.write_result(_result(config, data, table, model, weights, number, seconds))
-    bundle.checkpoint.unlink(missing_ok=True)
-
-
-def _result(
-    config: TrialConfig,
-    data: MachineData,
-    table: ScoreTable,
-    model: JointModel,
-    weights: bytes,
-    number: int,
-    seconds: float,
-) -> TrialResult:
-    return TrialResult(
+    bundle.write("history.json", progress.history)
+    result = TrialResult(
         trial=config.identity,
         machine=config.machine,
         number=number,
-        metrics=metrics_dict(cells(table)),
+        metrics=_metrics(config, progress.history, metrics_dict(cells(table))),
         n_parameters=model.n_scoring_parameters(),
         data_digest=data.digest,
         weights_sha256=hashlib.sha256(weights).hexdigest(),
-        seconds=seconds,
+        initial_block_sha256=first_block,
+        classes=list(table.classes),
+        seconds=sum(entry["seconds"] for entry in progress.history),
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
         versions={"oddsound": __version__, "python": platform.python_version(), "torch": torch.__version__},
     )
+    bundle.write_result(result)
+    bundle.checkpoint.unlink(missing_ok=True)
+
+
+def _metrics(
+    config: TrialConfig, history: list[dict[str, float]], final: dict[str, float]
+) -> dict[str, float]:
+    """`final` with both selections beside it; the one that counts is `final`'s own omega."""
+    best = best_epoch(history)
+    by_best = config.training.selection == "best_dev_omega"
+    both = {"omega_last": history[-1]["omega"], "omega_best_dev": history[best - 1]["omega"]}
+    both["omega_best_dev" if by_best else "omega_last"] = final["omega"]
+    if best == len(history):
+        both = dict.fromkeys(both, final["omega"])
+    return final | both | {"best_epoch": float(best)}

@@ -90,9 +90,32 @@ def test_members_that_are_not_aligned_are_refused() -> None:
 
 def test_segments_of_unlike_number() -> None:
     a, b = members([1])[0], members([2], segments=3)[0]
-    with pytest.raises(ScoreError, match=r"\[2, 3\] segments a clip"):
-        fuse("mean_softmax", [a, b])
+    fused = fuse("mean_softmax", [a, b])
+    pooled = (a.probabilities.mean(axis=1) + b.probabilities.mean(axis=1)) / 2
+    np.testing.assert_allclose(fused.probabilities[:, 0], pooled)
+    own = np.take_along_axis(pooled, np.array([[a.classes.index(s)] for s in a.section]), axis=1)[:, 0]
+    np.testing.assert_allclose(fused.score, np.log((1 - own) / own), rtol=1e-9)
     assert fuse("mean", [a, b]).probabilities.shape == (len(a), 1, 2)
+
+
+def test_members_of_several_classes_a_section() -> None:
+    """Labels that are attributes: the class of its section that a clip fits best counts."""
+    first = members([1])[0]
+    rng = np.random.default_rng(0)
+    p = rng.dirichlet(np.ones(3), size=(len(first), 1))
+    table = replace(first, classes=("00/a", "00/b", "01/"), probabilities=p)
+    scores = fuse("mean_softmax", [table, table]).score
+    odds = np.log((1 - p[:, 0]) / p[:, 0])
+    expected = np.where(first.section == "00", odds[:, :2].min(axis=1), odds[:, 2])
+    np.testing.assert_allclose(scores, expected, rtol=1e-9)
+
+
+def test_autoencoders_have_no_softmax_to_average() -> None:
+    table = members([1])[0]
+    blind = replace(table, classes=(), probabilities=np.zeros((len(table), 1, 0)))
+    with pytest.raises(ScoreError, match="no softmax to average"):
+        fuse("mean_softmax", [blind, blind])
+    np.testing.assert_allclose(fuse("mean", [blind, blind]).score, table.score)
 
 
 def test_unknown_and_empty() -> None:

@@ -91,7 +91,7 @@ def test_the_two_branches_share_one_mlp() -> None:
 
 
 def test_joint_model_gives_what_it_says() -> None:
-    model = JointModel(SMALL, FeatureConfig(), n_classes=4)
+    model = JointModel(SMALL, FeatureConfig(), n_classes=4, n_frames=61)
     output = model(torch.randn(3, 128, 61))
     assert output.logits.shape == (3, 4)
     assert output.vectors.shape == output.reconstruction.shape == (3 * 57, 640)
@@ -99,21 +99,21 @@ def test_joint_model_gives_what_it_says() -> None:
 
 
 def test_a_score_needs_neither_autoencoder_nor_projection() -> None:
-    model = JointModel(SMALL, FeatureConfig(), n_classes=3).eval()
+    model = JointModel(SMALL, FeatureConfig(), n_classes=3, n_frames=61).eval()
     x = torch.randn(2, 128, 61)
     with torch.inference_mode():
         before = model.logits(x)
         for parameter in (*model.autoencoder.parameters(), *model.projection.parameters()):
             parameter.fill_(float("nan"))
         assert torch.equal(model.logits(x), before)
-    heads = sum(p.numel() for p in model.head.parameters())
-    assert model.n_scoring_parameters() == heads + sum(p.numel() for p in model.backbone.parameters())
+    scoring = (model.classifier.backbone, model.classifier.head)
+    assert model.n_scoring_parameters() == sum(p.numel() for part in scoring for p in part.parameters())
 
 
 def test_a_clip_is_paired_with_itself() -> None:
     """v_AE of each clip of a batch is that of the clip alone: pairs stay index-aligned."""
     torch.manual_seed(0)
-    model = JointModel(SMALL, FeatureConfig(), n_classes=3).eval()
+    model = JointModel(SMALL, FeatureConfig(), n_classes=3, n_frames=61).eval()
     x = torch.randn(3, 128, 20)
     with torch.inference_mode():
         together = model(x)
@@ -124,7 +124,7 @@ def test_a_clip_is_paired_with_itself() -> None:
 
 
 def test_training_and_scoring_see_the_same_logits() -> None:
-    model = JointModel(SMALL, FeatureConfig(), n_classes=3).eval()
+    model = JointModel(SMALL, FeatureConfig(), n_classes=3, n_frames=61).eval()
     model.standardise.mean.fill_(-40.0)
     model.standardise.std.fill_(20.0)
     x = torch.randn(2, 128, 20) * 20 - 40
@@ -133,12 +133,47 @@ def test_training_and_scoring_see_the_same_logits() -> None:
 
 
 def test_every_parameter_is_in_exactly_one_group() -> None:
-    model = JointModel(SMALL, FeatureConfig(), n_classes=3)
+    model = JointModel(SMALL, FeatureConfig(), n_classes=3, n_frames=61)
     grouped = [id(p) for p in model.autoencoder_parameters() + model.backbone_parameters()]
     assert sorted(grouped) == sorted(id(p) for p in model.parameters())
 
 
 def test_standardise_does_nothing_until_it_is_set() -> None:
-    model = JointModel(SMALL, FeatureConfig(), n_classes=3)
+    model = JointModel(SMALL, FeatureConfig(), n_classes=3, n_frames=61)
     x = torch.randn(1, 128, 10)
     assert torch.equal(model.standardise(x), x)
+
+
+def test_the_segment_view_is_one_vector_a_segment() -> None:
+    """The authors' reading: 64 × 128 values into a bottleneck of 8."""
+    config = SMALL.model_copy(update={"ae_view": "segment", "ae_bottleneck": 8})
+    model = JointModel(config, FeatureConfig(), n_classes=3, n_frames=64)
+    output = model(torch.randn(2, 128, 64))
+    assert output.vectors.shape == (2, 8192)
+    assert model.autoencoder.network.encoder[-1][0].out_features == 8
+    x = torch.randn(2, 128, 64)
+    assert model(x).vectors.reshape(2, 64, 128).transpose(1, 2).equal(x)
+
+
+@pytest.mark.parametrize("architecture", ["classifier", "autoencoder"])
+def test_a_baseline_has_only_its_own_branch(architecture: str) -> None:
+    config = SMALL.model_copy(update={"architecture": architecture})
+    model = JointModel(config, FeatureConfig(), n_classes=3, n_frames=20).eval()
+    output = model(torch.randn(2, 128, 20))
+    classifies = architecture == "classifier"
+    assert (output.logits is None) != classifies
+    assert (output.reconstruction is None) == classifies
+    assert output.u is None and output.p is None
+    assert model.classifies == classifies
+    assert model.n_scoring_parameters() == sum(p.numel() for p in model.parameters())
+
+
+def test_an_error_is_the_mean_square_over_a_segments_vectors() -> None:
+    config = SMALL.model_copy(update={"architecture": "autoencoder"})
+    model = JointModel(config, FeatureConfig(), n_classes=0, n_frames=20).eval()
+    x = torch.randn(3, 128, 20)
+    output = model(x)
+    for i in range(3):
+        rows = slice(16 * i, 16 * (i + 1))
+        own = ((output.reconstruction[rows] - output.vectors[rows]) ** 2).mean()
+        torch.testing.assert_close(model.errors(x)[i], own)

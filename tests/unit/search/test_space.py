@@ -1,12 +1,14 @@
 """Search spaces: the shipped ones, the grammar, and what is refused."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from oddsound.errors import ConfigError
-from oddsound.search.space import load_space, read_space, spaces_folder
+from oddsound.recipes import RECIPES
+from oddsound.search.space import SearchSpace, load_space, read_space, spaces_folder
 
 MACHINES = ["fan", "gearbox", "pump", "slider", "valve", "ToyCar", "ToyTrain"]
 
@@ -132,3 +134,60 @@ def test_a_front_end_searched_by_a_range_is_refused(tmp_path: Path) -> None:
     text = "space: {features.median_frames: {low: 0, high: 9}}\npaper: {features.median_frames: 0}"
     with pytest.raises(ConfigError, match=r"features\.median_frames: give choices"):
         read_space("fan", written(tmp_path, text)).front_ends()
+
+
+def table1(*overrides: dict[str, object]) -> SearchSpace:
+    return read_space("fan", spaces_folder() / "table1.yaml", overrides)
+
+
+def test_table1_is_a_grid_of_the_eight_recipes() -> None:
+    space = table1()
+    assert [point["recipe"] for point in space.grid()] == list(RECIPES)
+    trials = [space.trial(point, 0) for point in space.grid()]
+    assert [trial.recipe for trial in trials] == list(RECIPES)
+    assert [trial.training.epochs for trial in trials] == [100, 20] + [300] * 6
+    assert [space.params(trial) for trial in trials] == space.grid()
+    assert len(space.front_ends()) == 3, "the baselines', the paper's, the paper's with the median filter"
+
+
+def test_a_setting_of_the_users_is_laid_over_every_recipe() -> None:
+    trials = [s.trial(p, 0) for s in [table1({"training": {"epochs": 2}})] for p in s.grid()]
+    assert {trial.training.epochs for trial in trials} == {2}
+    assert {trial.training.batch_size for trial in trials} == {32, 512}
+
+
+def test_recipes_can_be_read_as_the_authors_do() -> None:
+    space = table1({"recipes": {"profile": "authors", "pretrained": "audioset"}})
+    trial = space.trial({"recipe": "effnet_pretrain"}, 0)
+    assert (trial.loss.contrastive, trial.model.pretrained) == ("nt_xent", "audioset")
+    with pytest.raises(ConfigError, match=r"recipes of fan: profile: input should be 'paper' or 'authors'"):
+        table1({"recipes": {"profile": "mine"}})
+
+
+def test_a_recipe_can_be_fixed_in_any_search() -> None:
+    space = load_space("fan", [{"recipe": "effnet_median"}, {"features": {"median_frames": 7}}])
+    assert space.trial(space.paper, 0).recipe == "effnet_median"
+    assert space.trial(space.paper, 0).features.median_frames == 7
+
+
+def test_an_unknown_recipe_is_refused() -> None:
+    with pytest.raises(ConfigError, match="recipe: input should be '', 'ae_baseline'"):
+        table1({"recipe": "resnet"})
+
+
+def test_weights_enter_the_trials_that_begin_with_them() -> None:
+    digest = "a" * 64
+    space = replace(table1(), weights={"imagenet": digest})
+    hashes = {p["recipe"]: space.trial(p, 0).model.pretrained_sha256 for p in space.grid()}
+    assert {recipe for recipe, found in hashes.items() if found} == {r for r in RECIPES if "pretrain" in r}
+    assert set(hashes.values()) == {"", digest}
+    other = replace(space, weights={"imagenet": "b" * 64})
+    point = {"recipe": "effnet_pretrain"}
+    assert space.trial(point, 0).identity != other.trial(point, 0).identity
+    assert other.params(space.trial(point, 0)) is None
+
+
+def test_a_grid_has_no_ranges(tmp_path: Path) -> None:
+    text = "sampler: grid\nspace: {loss.rho: {low: 0.01, high: 0.2}}\npaper: {loss.rho: 0.07}"
+    with pytest.raises(ConfigError, match=r"loss\.rho: give choices; a grid has no ranges"):
+        read_space("fan", written(tmp_path, text))

@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 from optuna.trial import TrialState
 from ray.tune.search import Searcher
-from tests.unit.search.fake_trials import omega_of, plan, start_bundle, write_bundle
+from tests.unit.search.fake_trials import DIGEST, omega_of, plan, start_bundle, write_bundle
 
 from oddsound.config import TrialConfig
-from oddsound.search.studies import MachineStudies
+from oddsound.recipes import RECIPES
+from oddsound.search.space import read_space, spaces_folder
+from oddsound.search.studies import MachinePlan, MachineStudies, feature_name
 
 
 def suggested(studies: MachineStudies, trial_id: str) -> tuple[TrialConfig, dict[str, Any]]:
@@ -124,3 +126,38 @@ def test_bundles_of_other_settings_are_left_out(tmp_path: Path) -> None:
     studies = MachineStudies([plan("fan", 2)], tmp_path)
     assert studies.n_waiting == 2
     assert not studies.studies["fan"].study.trials[0].state.is_finished()
+
+
+def grid_plan(n_trials: int = 99) -> MachinePlan:
+    space = read_space("fan", spaces_folder() / "table1.yaml")
+    return MachinePlan(
+        space,
+        DIGEST,
+        {feature_name(c): "cache" for c in space.front_ends()},
+        n_trials,
+        0,
+        {"imagenet": "w.pth"},
+    )
+
+
+def test_a_grid_is_asked_for_once_each_and_then_it_is_finished(tmp_path: Path) -> None:
+    studies = MachineStudies([grid_plan()], tmp_path)
+    assert studies.n_waiting == 8
+    recipes = [config.recipe for config in run_through(studies, tmp_path, 8)]
+    assert recipes == list(RECIPES)
+    assert studies.suggest("x") == Searcher.FINISHED
+    assert MachineStudies([grid_plan()], tmp_path).n_waiting == 0
+
+
+def test_a_grid_that_was_cut_goes_on_with_what_is_missing(tmp_path: Path) -> None:
+    done = run_through(MachineStudies([grid_plan()], tmp_path), tmp_path, 3)
+    (tmp_path / "fan" / done[1].identity / "result.json").unlink()
+    again = run_through(MachineStudies([grid_plan()], tmp_path), tmp_path, 6)
+    assert [config.recipe for config in again] == [RECIPES[1], *RECIPES[3:]]
+
+
+def test_a_trial_is_handed_the_weights_that_it_begins_with(tmp_path: Path) -> None:
+    studies = MachineStudies([grid_plan()], tmp_path)
+    for i, recipe in enumerate(RECIPES):
+        handed = suggested(studies, str(i))[1]
+        assert handed["weights"] == ("w.pth" if "pretrain" in recipe else None)

@@ -1,0 +1,151 @@
+"""`oddsound table1`: every system of the paper's Table 1, the paper's figures beside ours."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from oddsound.cli.options import machines_option
+from oddsound.cli.run import run_all, run_options
+
+if TYPE_CHECKING:
+    from oddsound.report.table1 import Measured, Table1
+    from oddsound.search.record import RunRecord
+    from oddsound.submission.authors import Authors
+    from oddsound.tracking.registry import TrackedTrial
+    from oddsound.training.bundle import Bundle
+
+
+@click.command()
+@click.argument("data", type=click.Path(path_type=Path))
+@click.option("--out", default="table1_run", show_default=True, type=click.Path(path_type=Path))
+@machines_option("all that DATA has")
+@click.option(
+    "--profile",
+    type=click.Choice(["paper", "authors"]),
+    help="Read the method as the paper or as the authors' code has it.  [default: paper]",
+)
+@click.option(
+    "--pretrained",
+    metavar="W",
+    help="Weights of the pretrained rows: imagenet, audioset, timm:TAG, models:/NAME/1 or a file."
+    "  [default: imagenet]",
+)
+@click.option("--backbone", metavar="B", help="Of the pretrained rows.  [default: tf_efficientnet_b0]")
+@run_options(n_trials=None)
+def table1(
+    data: Path,
+    out: Path,
+    machines: list[str] | None,
+    profile: str | None,
+    pretrained: str | None,
+    backbone: str | None,
+    **options: Any,
+) -> None:
+    """Train every system of Table 1 on the recordings in DATA and set it beside the paper's figures.
+
+    \b
+      oddsound table1 data/dcase2021
+      oddsound table1 data/dcase2021 --out runs/authors --profile authors
+      oddsound table1 data/dcase2021 --pretrained audioset --weights audioset=cnn.pth
+      oddsound table1 data/real --machines slider --epochs 3
+
+    The eight recipes are trained once for each machine type, 300 epochs (the baselines 100 and 20), and
+    S1-S4 are built of the five best EfficientNets. The table goes to stdout and, as CSV, Markdown and
+    HTML, to OUT. The same command again does only what is missing.
+    """
+    reading = {"profile": profile, "pretrained": pretrained, "backbone": backbone}
+    settings = [f"recipes.{key}={value}" for key, value in reading.items() if value is not None]
+    options |= {"settings": (*settings, *options["settings"]), "trials": sys.maxsize}
+    run_all(data, out, machines, write_table, space="table1", **options)
+
+
+def write_table(run: Path, record: RunRecord, authors: Authors, pinned: Sequence[str]) -> None:
+    """Register the best, fuse S1-S4, write Table 1 to `run` and print it."""
+    from oddsound.cli import stages
+    from oddsound.cli.submit import TOP_K
+    from oddsound.report.files import write_table1
+    from oddsound.report.formats import to_text
+
+    machines = stages.searched(run, record)
+    store = stages.tracking(run, record)
+    stages.register(store, record, machines, TOP_K)
+    table = _table(run, record, machines)
+    files = write_table1(table, run, _notes(run, record, machines), f"oddsound {shlex.join(sys.argv[1:])}")
+    click.echo(to_text(table, color=sys.stdout.isatty(), width=click.get_terminal_size()[0]))
+    stages.talk("")
+    for file in files:
+        stages.talk(f"table   {file}")
+    stages.talk(f"MLflow  {record.tracking_uri or run / 'mlflow' / 'mlflow.db'} (see mlflow_server/)")
+    stages.talk(f"next    oddsound submit {run} --authors authors.yaml")
+
+
+def _table(run: Path, record: RunRecord, machines: Sequence[str]) -> Table1:
+    from oddsound.report.table1 import build_table1
+
+    measured: dict[str, dict[str, Measured]] = {}
+    for machine in machines:
+        _add_recipes(run, machine, measured)
+    _add_systems(run, record, machines, measured)
+    return build_table1(measured, list(record.machines))
+
+
+def _add_recipes(run: Path, machine: str, measured: dict[str, dict[str, Measured]]) -> None:
+    """The omega of each finished recipe, by both choices of the epoch."""
+    from oddsound.report.table1 import Measured
+    from oddsound.training.bundle import finished
+
+    for bundle in finished(run / "trials", machine):
+        metrics = bundle.result().metrics
+        row = measured.setdefault(bundle.config().recipe, {})
+        row[machine] = Measured(metrics["omega_last"], metrics["omega_best_dev"])
+
+
+def _add_systems(
+    run: Path, record: RunRecord, machines: Sequence[str], measured: dict[str, dict[str, Measured]]
+) -> None:
+    """S1-S4 as they are, before S1 stands in anywhere, of the EfficientNets' epochs that count."""
+    from oddsound.cli import stages
+    from oddsound.cli.submit import TOP_K
+    from oddsound.report.table1 import Measured
+    from oddsound.training.bundle import finished
+
+    with_effnet = [m for m in machines if any(map(_is_effnet, finished(run / "trials", m)))]
+    if not with_effnet:
+        return
+    store = stages.tracking(run, record)
+    for system in stages.build(store, record, with_effnet, TOP_K, (), _is_tracked_effnet):
+        row = measured.setdefault(f"S{system.number}", {})
+        for machine, of in system.machines.items():
+            by_labels = of.members[0].config["training"]["selection"] == "best_dev_omega"
+            row[machine] = Measured(omega_best_dev=of.omega_raw) if by_labels else Measured(of.omega_raw)
+
+
+def _is_effnet(bundle: Bundle) -> bool:
+    return bundle.config().recipe.startswith("effnet")
+
+
+def _is_tracked_effnet(trial: TrackedTrial) -> bool:
+    return trial.params["recipe"].startswith("effnet")
+
+
+def _notes(run: Path, record: RunRecord, machines: Sequence[str]) -> list[str]:
+    """What the figures are of, in a few lines."""
+    from oddsound.training.bundle import finished
+
+    first = finished(run / "trials", machines[0])
+    epochs = sorted({bundle.config().training.epochs for bundle in first})
+    readings = {of["recipes"]["profile"] for of in record.machines.values()}
+    weights = {of["recipes"]["pretrained"] for of in record.machines.values()}
+    return [
+        f"Recordings: {record.dataset}; search {record.search}.",
+        f"Recipes read as: {', '.join(sorted(readings))}.",
+        f"The pretrained rows begin with: {', '.join(sorted(weights))}.",
+        f"Epochs: {', '.join(map(str, epochs))} (the paper: 300; its baselines 100 and 20).",
+        "S1-S4: of the five best EfficientNets of each machine type, chosen by omega as the paper did.",
+    ]

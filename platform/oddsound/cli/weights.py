@@ -1,0 +1,98 @@
+"""Pretrained weights before a search: found, copied into the run folder, and tried once.
+
+none             nothing
+imagenet         the file of the optional package `oddsound[imagenet]`
+audioset         a checkpoint of the user's: --weights audioset=FILE
+timm:<tag>       from timm's hub, where it can be reached
+models:/<name>   what `oddsound pretrain` registered, by version or alias
+a path           a checkpoint
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from oddsound.cli.stages import talk
+from oddsound.config import ModelConfig
+from oddsound.errors import ConfigError, OddsoundError, WeightsError
+from oddsound.models.backbones import build_backbone
+from oddsound.models.pretrained import imagenet_file, load_pretrained, sha256_of, timm_file
+from oddsound.search.space import SearchSpace
+from oddsound.tracking.pretrained import fetch_pretrained
+from oddsound.tracking.store import Store
+
+
+def prepare_weights(
+    spaces: Sequence[SearchSpace], given: Mapping[str, Path], folder: Path, store: Store
+) -> tuple[list[SearchSpace], dict[str, Path]]:
+    """The spaces with the SHA-256 of each weights that a trial can ask for, and where their files lie.
+
+    Each file is copied to `folder`, so that every node that sees the run folder sees it. Raises
+    ConfigError, WeightsError or TrackingError, in one line, for weights that can't be had or don't fit.
+    """
+    wanted = _wanted(spaces)
+    unknown = sorted(given.keys() - {model.pretrained for model in wanted})
+    if unknown:
+        raise ConfigError(
+            f"--weights {unknown[0]}=…: no trial of this search asks for model.pretrained {unknown[0]}"
+        )
+    files = {}
+    for name in sorted({model.pretrained for model in wanted}):
+        model = next(model for model in wanted if model.pretrained == name)
+        files[name] = _staged(_found(name, given, model, folder, store), folder)
+    for model in wanted:
+        _try(model, files[model.pretrained])
+    hashes = {name: sha256_of(path) for name, path in files.items()}
+    return [replace(space, weights=hashes) for space in spaces], files
+
+
+def _wanted(spaces: Sequence[SearchSpace]) -> list[ModelConfig]:
+    """Each kind of backbone that is to be filled, once."""
+    models = {}
+    for space in spaces:
+        for config in space.variants():
+            model = config.model
+            if model.architecture != "autoencoder" and model.pretrained != "none":
+                models[model.pretrained, model.backbone, model.activation, model.width, model.depth] = model
+    return list(models.values())
+
+
+def _found(name: str, given: Mapping[str, Path], model: ModelConfig, folder: Path, store: Store) -> Path:
+    if name in given:
+        return given[name]
+    if name == "imagenet":
+        return imagenet_file()
+    if name == "audioset":
+        raise ConfigError("model.pretrained audioset: give the checkpoint: --weights audioset=FILE")
+    folder.mkdir(parents=True, exist_ok=True)
+    if name.startswith("timm:"):
+        return timm_file(name.removeprefix("timm:"), model, folder)
+    if name.startswith("models:/"):
+        return fetch_pretrained(store, name, folder)
+    return Path(name)
+
+
+def _staged(source: Path, folder: Path) -> Path:
+    """A copy of `source` in `folder`, named by its content."""
+    if not source.is_file():
+        raise WeightsError(f"{source}: no such file of weights; give a checkpoint's path")
+    folder.mkdir(parents=True, exist_ok=True)
+    target = folder / f"{sha256_of(source)[:16]}{source.suffix}"
+    if not target.is_file():
+        partial = target.with_name(f"{target.name}.{os.getpid()}.partial")
+        shutil.copyfile(source, partial)
+        partial.replace(target)
+    return target
+
+
+def _try(model: ModelConfig, path: Path) -> None:
+    """Load the weights as a trial will, and say what came of it."""
+    try:
+        report = load_pretrained(build_backbone(model)[0], path, model)
+    except OddsoundError as error:
+        raise type(error)(f"model.pretrained {model.pretrained}: {error}") from error
+    talk(f"weights {model.pretrained} for {model.backbone}: {report}")

@@ -1,0 +1,51 @@
+"""Segments of a clip (§2.2): `segment_frames` consecutive frames, one every `segment_hop`.
+
+    P = ⌊(frames − segment_frames) / segment_hop⌋ + 1
+
+311 frames give P = 1 segment of 311, or 31 of 64 with a hop of 8; a whole clip is one segment.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+from torch import Tensor
+
+from oddsound.config import ModelConfig
+from oddsound.errors import DataError
+
+
+@dataclass(frozen=True)
+class Segments:
+    """`frames` of each segment, `hop` from one to the next, `n` in a clip."""
+
+    frames: int
+    hop: int
+    n: int
+
+    @classmethod
+    def of(cls, machine: str, clip_frames: int, config: ModelConfig) -> Segments:
+        """Raises DataError where a clip is shorter than a segment."""
+        frames = config.segment_frames or clip_frames
+        if frames > clip_frames:
+            raise DataError(
+                f"{machine}: a clip has {clip_frames} frames, fewer than model.segment_frames {frames}; "
+                "give at most that many, or 0 for whole clips"
+            )
+        return cls(frames, config.segment_hop, (clip_frames - frames) // config.segment_hop + 1)
+
+    def gather(
+        self, features: NDArray[np.floating], rows: NDArray[np.intp], numbers: NDArray[np.intp]
+    ) -> NDArray[np.float32]:
+        """Segment `numbers[i]` of clip `rows[i]` of `features` (clips, bands, time): (n, bands, frames)."""
+        if self.n == 1 and self.frames == features.shape[2]:
+            return np.asarray(features[rows], np.float32)
+        windows = sliding_window_view(features, self.frames, axis=2)
+        return np.asarray(windows[rows, :, numbers * self.hop], np.float32)
+
+    def unfold(self, x: Tensor) -> Tensor:
+        """(batch, bands, time) to all segments, (batch · n, bands, frames), clip after clip."""
+        return x.unfold(2, self.frames, self.hop).permute(0, 2, 1, 3).flatten(0, 1)
