@@ -88,7 +88,8 @@ def load_pretrained(
 
     A stem of three channels is summed into one; a stem of one is spread over three, a third each, which
     is the same on a channel given three times. Weights without squeeze-excite (Lite0's) fill a network
-    that has it: its gates are opened, sigmoid(`gate_bias`), and train from there.
+    that has it: its gates begin at sigmoid(`gate_bias`) whatever comes in, the projections behind them
+    are divided by that, so that the features are the source's, and both train from there.
 
     Raises WeightsError where the file can't be read, is of another network or one that computes
     otherwise, and ConfigError where `imagenet` is asked of a backbone that can't take it.
@@ -133,6 +134,7 @@ def _load(network: nn.Module, state: WeightsState, config: ModelConfig, gate_bia
     if gates and gates == missing and not ours and not any(".se." in name for name in found):
         check_lite(network, config)
         opened = _gate_tensors(network, gate_bias)
+        found |= _behind_gates(found, opened, gate_bias)
     elif fraction < (1.0 if ours else LEAST_FRACTION):
         raise WeightsError(
             f"fills only {fraction:.1%} of {config.backbone}'s parameters; {len(missing)} tensors are "
@@ -202,6 +204,15 @@ def _gate_tensors(network: nn.Module, bias: float) -> dict[str, Tensor]:
         for name, tensor in network.state_dict().items()
         if ".se.conv_expand." in name
     }
+
+
+def _behind_gates(found: dict[str, Tensor], opened: dict[str, Tensor], bias: float) -> dict[str, Tensor]:
+    """The projection of each gated block, over what its gate lets through."""
+    blocks = {name.partition("se.")[0] for name in opened}
+    projections = [
+        next(b + c for c in ("conv_pwl.weight", "conv_pw.weight") if b + c in found) for b in blocks
+    ]
+    return {name: found[name].float() / torch.tensor(bias).sigmoid() for name in projections}
 
 
 def _fraction(network: nn.Module, names: set[str]) -> float:
