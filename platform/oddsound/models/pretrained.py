@@ -56,8 +56,8 @@ class ImportReport:
     """What came of a file of weights; `str` is a few lines for people.
 
     loaded, missing, opened: the network's tensors; skipped: the file's, which have no place in it.
-    missing ones are as they were. opened are the squeeze-excite gates that a file without them needs
-    open. fraction: of the network's parameters that the file gave.
+    missing ones are as they were. opened are those of squeeze-excite, where the file has none and the
+    gates are opened for it. fraction: of the network's parameters that the file gave.
     """
 
     naming: str
@@ -88,8 +88,8 @@ def load_pretrained(
 
     A stem of three channels is summed into one; a stem of one is spread over three, a third each, which
     is the same on a channel given three times. Weights without squeeze-excite (Lite0's) fill a network
-    that has it: its gates begin at sigmoid(`gate_bias`) whatever comes in, the projections behind them
-    are divided by that, so that the features are the source's, and both train from there.
+    that has it: its gates begin at sigmoid(`gate_bias`) whatever comes in, and the projections behind
+    them are divided by that, so that the features are the source's; both train from there.
 
     Raises WeightsError where the file can't be read, is of another network or one that computes
     otherwise, and ConfigError where `imagenet` is asked of a backbone that can't take it.
@@ -183,7 +183,7 @@ def _fitted(name: str, tensor: Tensor, place: str, target: Tensor, config: Model
             f"{name} has the shape {tuple(tensor.shape)}, {what_it_is(config)} needs {tuple(target.shape)}; "
             f"{SET_THE_NETWORK}"
         )
-    if tensor.is_floating_point() != target.is_floating_point() or not tensor.isfinite().all():
+    if tensor.is_floating_point() != target.is_floating_point() or not tensor.float().isfinite().all():
         raise WeightsError(f"{name} holds numbers ({tensor.dtype}) that are no weights; write the file again")
     return tensor
 
@@ -198,12 +198,25 @@ def _stem(kernel: Tensor, channels: int) -> Tensor:
 
 
 def _gate_tensors(network: nn.Module, bias: float) -> dict[str, Tensor]:
-    """What opens every squeeze-excite gate: no weight from its input, and a bias."""
-    return {
-        name: torch.full_like(tensor, bias if name.endswith("bias") else 0.0)
-        for name, tensor in network.state_dict().items()
-        if ".se.conv_expand." in name
-    }
+    """All of squeeze-excite, so that each gate is sigmoid(`bias`) whatever comes in, and can learn.
+
+    The same numbers in every run, for the first block's hash to say whose weights they are.
+    """
+    generator = torch.Generator().manual_seed(0)
+    opened = {}
+    for name, tensor in network.state_dict().items():
+        if ".se.conv_reduce.weight" in name:
+            opened[name] = _reduction(tensor, generator)
+        elif ".se." in name:
+            opened[name] = torch.full_like(tensor, bias if name.endswith("conv_expand.bias") else 0.0)
+    return opened
+
+
+def _reduction(like: Tensor, generator: torch.Generator) -> Tensor:
+    """Random rows, each beside its negative: ReLU lets one of the two through, so that a gradient comes."""
+    out, fan = like.shape[:2]
+    rows = torch.randn((-(-out // 2), fan, 1, 1), generator=generator) / fan**0.5
+    return torch.cat([rows, -rows])[:out]
 
 
 def _behind_gates(found: dict[str, Tensor], opened: dict[str, Tensor], bias: float) -> dict[str, Tensor]:

@@ -69,7 +69,7 @@ def _read_pickle(path: Path) -> WeightsState:
 
 
 def _why_unread(error: Exception) -> str:
-    if "Unsupported" in str(error):
+    if "Unsupported global" in str(error) or "Unsupported class" in str(error):
         return "holds objects that only its own code could make; save the state dict alone, as safetensors"
     return "not a file of torch.save, or damaged; fetch or write it again"
 

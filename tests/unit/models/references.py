@@ -67,7 +67,7 @@ def efficientnet_features(state: Weights, x: Tensor, activation: Activation, eps
 
 
 def random_b0(seed: int, channels: int = 3) -> Weights:
-    """EfficientNet-B0 with a head, as efficientnet_pytorch saves it, of random weights that keep their scale."""
+    """EfficientNet-B0 with its head, as efficientnet_pytorch saves it, of random weights."""
     generator = torch.Generator().manual_seed(seed)
     state: Weights = {}
 
