@@ -23,7 +23,7 @@ from oddsound.training.bundle import Bundle, bundles, finished
 ODDSOUND = Path(sys.executable).parent / "oddsound"
 MACHINES = ("fan", "valve")
 SETTINGS = """
-model: {width: 0.1, depth: 0.3, ae_hidden: 16}
+model: {pretrained: none, width: 0.1, depth: 0.3, ae_hidden: 16}
 augment: {time_mask_frames: 3}
 features: {median_frames: 5}
 training: {epochs: 2, batch_size: 8}

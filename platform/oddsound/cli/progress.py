@@ -58,18 +58,18 @@ class Progress:
         """A line a minute, so that a long trial isn't silent."""
         if time.monotonic() - self._spoke > _SILENCE_S:
             at = f"epoch {metrics['epoch']:.0f} of {config.training.epochs}"
-            self._say(f"{config.machine} trial {number} {at}: omega {metrics['omega']:.2%}", config.machine)
+            self._say(f"{_name(config, number)} {at}: omega {metrics['omega']:.2%}", config.machine)
 
     def finished(self, config: TrialConfig, number: int, omega: float) -> None:
         row = self._ended(config)
         row.done += 1
         row.best = omega if row.best is None else max(row.best, omega)
-        self._say(f"{config.machine} trial {number} finished: omega {omega:.2%}", config.machine)
+        self._say(f"{_name(config, number)} finished: omega {omega:.2%}", config.machine)
 
     def failed(self, config: TrialConfig, number: int, reason: str) -> None:
         row = self._ended(config)
         row.failed += 1
-        self._say(f"{config.machine} trial {number} FAILED: {reason}", config.machine)
+        self._say(f"{_name(config, number)} FAILED: {reason}", config.machine)
 
     def _ended(self, config: TrialConfig) -> _Row:
         with self._lock:
@@ -96,3 +96,8 @@ class Progress:
             failed = str(row.failed or "-")
             table.add_row(name, f"{row.done}/{row.wanted}", str(row.running or "-"), failed, best)
         return table
+
+
+def _name(config: TrialConfig, number: int) -> str:
+    recipe = f" ({config.recipe})" if config.recipe else ""
+    return f"{config.machine} trial {number}{recipe}"

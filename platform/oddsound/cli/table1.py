@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -77,7 +78,7 @@ def write_table(run: Path, record: RunRecord, authors: Authors, pinned: Sequence
     stages.register(store, record, machines, TOP_K)
     table = _table(run, record, machines)
     files = write_table1(table, run, _notes(run, record, machines), f"oddsound {shlex.join(sys.argv[1:])}")
-    click.echo(to_text(table, color=sys.stdout.isatty(), width=click.get_terminal_size()[0]))
+    click.echo(to_text(table, color=sys.stdout.isatty(), width=shutil.get_terminal_size((100, 24)).columns))
     stages.talk("")
     for file in files:
         stages.talk(f"table   {file}")

@@ -35,7 +35,9 @@ def test_help_imports_nothing_heavy() -> None:
     assert shown.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("command", ["demo", "data", "run", "sync", "submit", "submission", "evaluate"])
+@pytest.mark.parametrize(
+    "command", ["demo", "data", "run", "table1", "sync", "submit", "submission", "evaluate"]
+)
 def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert exits(command, "--help") == 0
     assert "Usage:" in capsys.readouterr().out
