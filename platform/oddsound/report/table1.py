@@ -54,7 +54,7 @@ class Figure:
         """Ours − paper in percentage points, of the figures as they are shown."""
         if self.paper is None or self.ours is None:
             return None
-        return round(self.ours - self.paper, 2) + 0.0  # + 0.0: never minus nought
+        return round(self.ours - self.paper, 2)
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,7 +102,7 @@ def test_a_table_of_no_machine_type_is_refused() -> None:
         build_table1({"effnet": {}})
 
 
-def test_a_difference_is_of_what_is_shown_and_never_minus_nought() -> None:
+def test_a_difference_is_of_what_is_shown() -> None:
     table = build_table1({"effnet": {"fan": Measured(0.661149)}})
     figure = rows_of(table)["effnet"].figure("fan")
     assert str(figure.difference) == "0.0"
