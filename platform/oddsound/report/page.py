@@ -23,13 +23,13 @@ body { margin: 0 auto; padding: 1.5rem; max-width: 110rem; background: var(--pap
 h1 { font-size: 1.5rem; line-height: 1.25; margin: 0 0 1rem; }
 h2 { font-size: 1.15rem; margin: 2rem 0 .5rem; }
 ul { padding-left: 1.25rem; }
-li, p, figcaption { overflow-wrap: anywhere; max-width: 75ch; }
+li, p { overflow-wrap: anywhere; max-width: 75ch; }
 pre { margin: .5rem 0 0; padding: .75rem 1rem; background: var(--band); border: 1px solid var(--line);
   border-radius: 6px; white-space: pre-wrap; overflow-wrap: anywhere; }
 .scroll { overflow-x: auto; border: 1px solid var(--line); border-radius: 6px; }
 .scroll:focus-visible { outline: 3px solid var(--soft); }
 table { border-collapse: separate; border-spacing: 0; font-size: .8125rem; width: 100%; }
-caption { position: sticky; left: 0; text-align: left; padding: .6rem .35rem; color: var(--soft); }
+caption { text-align: left; padding: .6rem .35rem; color: var(--soft); }
 th, td { padding: .3rem .35rem; text-align: right; white-space: nowrap;
   font-variant-numeric: tabular-nums; }
 thead th { border-top: 1px solid var(--line); background: var(--band); font-weight: 600; }
@@ -37,12 +37,13 @@ thead tr + tr th { border-top: 0; border-bottom: 1px solid var(--line); font-wei
   color: var(--soft); }
 thead th[colspan] { text-align: center; border-left: 1px solid var(--line); }
 tbody th, th.corner { position: sticky; left: 0; text-align: left;
-  background: var(--paper); }
+  background: var(--paper); border-right: 1px solid var(--line); }
 th.corner { background: var(--band); border-bottom: 1px solid var(--line); vertical-align: bottom; }
 tbody th { font-weight: 400; }
 tbody + tbody tr:first-child > * { border-top: 2px solid var(--line); }
 tbody tr:nth-child(even) > * { background: var(--band); }
 .first { border-left: 1px solid var(--line); }
+thead th.corner + th, thead tr + tr th:first-child, tbody th + .first { border-left: 0; }
 .paper, .none { color: var(--soft); }
 .ours { font-weight: 600; }
 .up { color: var(--up); }
@@ -55,7 +56,7 @@ footer { margin-top: 1.5rem; color: var(--soft); }
     --band: #fff; --up: #000; --down: #000; }
   body { padding: 0; max-width: none; } .scroll { overflow: visible; border: 0; }
   table { font-size: 6.5pt; } th, td { padding: 1pt 2pt; } section { break-inside: avoid; }
-  tbody th, th.corner, caption { position: static; } }
+  tbody th, th.corner { position: static; } }
 """
 
 
