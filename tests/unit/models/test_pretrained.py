@@ -85,6 +85,15 @@ def test_open_gates_train() -> None:
             assert parameter.grad.abs().max() > 0, name
 
 
+def test_some_row_of_an_opened_gate_passes_relu_whatever_comes_in() -> None:
+    network, _ = loaded(imagenet_file(), config_of(backbone="tf_efficientnet_b0", pretrained="imagenet"))
+    generator = torch.Generator().manual_seed(0)
+    for name, weight in network.state_dict().items():
+        if name.endswith("se.conv_reduce.weight"):
+            squeezed = torch.randn(weight.shape[1], 64, generator=generator)
+            assert ((weight.flatten(1) @ squeezed).amax(dim=0) > 0).all(), name
+
+
 def test_efficientnet_pytorch_b0_gives_its_features(tmp_path: Path) -> None:
     state = random_b0(seed=1)
     path = saved(state, tmp_path / "b0.pth")

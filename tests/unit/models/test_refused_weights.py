@@ -95,11 +95,7 @@ def test_a_truncated_file_is_refused(suffix: str, share: float, tmp_path: Path) 
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
 def test_noise_is_refused(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"noise{suffix}"
-    path.write_bytes(
-        torch.randint(0, 256, (5000,), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-        .numpy()
-        .tobytes()
-    )
+    path.write_bytes(random.Random(0).randbytes(5000))
     assert "damaged" in refusal(path, **SMALL)
 
 
@@ -182,6 +178,14 @@ def test_keras_eps_is_not_torchvisions(tmp_path: Path) -> None:
     network, _ = build_backbone(config_of())
     keras_initialise(network)
     with pytest.raises(WeightsError, match=r"model\.initialisation to torch"):
+        load_pretrained(network, path, config_of())
+
+
+def test_keras_eps_without_its_padding_is_not_tensorflows(tmp_path: Path) -> None:
+    path = saved(random_b0(seed=0), tmp_path / "b0.pth")
+    network, _ = build_backbone(config_of())
+    keras_initialise(network)
+    with pytest.raises(WeightsError, match="has batch-norm eps 0.001 and symmetric padding here"):
         load_pretrained(network, path, config_of())
 
 
