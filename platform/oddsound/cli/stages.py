@@ -167,8 +167,8 @@ def build(
 ) -> tuple[System, ...]:
     """S1-S4 from the search's `k` best trials of each machine type that `among` admits, through MLflow.
 
-    Classifiers are fused with classifiers: an autoencoder's squared errors and eq. 3 have no scale in
-    common, so the others are left out where the best is one of the two.
+    Like is fused with like: an autoencoder's squared errors and eq. 3 have no scale in common, other
+    classes no softmax; those that are unlike the best one are left out.
     """
     members = {}
     for machine in machines:
@@ -183,8 +183,11 @@ def build(
 
 
 def _alike(first: Sequence[TrackedTrial], among: Callable[[TrackedTrial], bool], trial: TrackedTrial) -> bool:
-    """Whether `trial` is admitted and gives scores of the same kind as the best one."""
-    kinds = {t.params["model.architecture"] == "autoencoder" for t in (*first, trial)}
+    """Whether `trial` is admitted, scores as the best one does, and tells the same classes apart."""
+    kinds = {
+        (t.params["model.architecture"] == "autoencoder", t.params["training.labels"])
+        for t in (*first, trial)
+    }
     return among(trial) and len(kinds) == 1
 
 
