@@ -185,7 +185,7 @@ def test_keras_eps_without_its_padding_is_not_tensorflows(tmp_path: Path) -> Non
     path = saved(random_b0(seed=0), tmp_path / "b0.pth")
     network, _ = build_backbone(config_of())
     keras_initialise(network)
-    with pytest.raises(WeightsError, match="has batch-norm eps 0.001 and symmetric padding here"):
+    with pytest.raises(WeightsError, match=r"has batch-norm eps 0\.001 and symmetric padding here"):
         load_pretrained(network, path, config_of())
 
 
