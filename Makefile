@@ -31,7 +31,7 @@ $(VENV)/python:
 
 $(VENV)/installed: $(VENV)/python pyproject.toml constraints.txt
 	@echo "installing into $(VENV): about 5 GB, a few minutes"
-	$(PIP) --editable .
+	$(PIP) --editable '.[imagenet]'
 	@touch $@
 
 $(VENV)/installed-test: $(VENV)/installed

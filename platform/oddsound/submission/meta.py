@@ -17,7 +17,12 @@ from oddsound.submission.authors import LABEL, Authors
 
 Text = Annotated[str, Field(min_length=1)]
 Percent = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
-_BACKBONES = {"efficientnet_b0": "EfficientNet-B0"}
+_BACKBONES = {
+    "efficientnet_b0": "EfficientNet-B0",
+    "tf_efficientnet_b0": "EfficientNet-B0",
+    "tf_efficientnet_lite0": "EfficientNet-Lite0",
+    "mobilenetv2": "MobileNetV2",
+}
 
 
 class _Open(BaseModel):
