@@ -102,7 +102,8 @@ class ModelConfig(Strict):
     activation: Literal["auto", "swish", "relu6"] = "auto"
     """Of the backbone. auto: its own, but relu6 where ImageNet's Lite0 weights are loaded."""
     initialisation: Literal["torch", "keras"] = "torch"
-    """keras: Glorot-uniform weights, batch norm's momentum 0.99 and ε 1e-3, as in the official baselines."""
+    """keras: Glorot-uniform weights, batch norm's ε 1e-3 and momentum 0.99, or MobileNetV2's 0.999: as the
+    official baselines have it."""
     pooling: Literal["gamp", "avg", "max", "avgmax", "catavgmax"] = "gamp"
     """gamp: the paper's (§3.2). The others are timm's."""
     segment_frames: Annotated[int, Field(ge=0)] = 0

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from oddsound.config import FeatureConfig, ModelConfig
 from oddsound.models.autoencoder import Autoencoder, context_vectors
 from oddsound.models.backbones import build_backbone
-from oddsound.models.initialise import keras_initialise
+from oddsound.models.initialise import KERAS_MOBILENETV2_MOMENTUM, KERAS_MOMENTUM, keras_initialise
 from oddsound.models.pooling import build_pool
 from oddsound.models.projection import Projection
 
@@ -111,7 +111,9 @@ class JointModel(nn.Module):
         if joint and self.classifier is not None:
             self.projection = Projection(self.classifier.width, config)
         if config.initialisation == "keras":
-            keras_initialise(self)
+            slow = self.classifier is not None and config.backbone == "mobilenetv2"
+            momentum = KERAS_MOBILENETV2_MOMENTUM if slow else KERAS_MOMENTUM
+            keras_initialise(self, batch_norm_momentum=momentum)
 
     @property
     def classifies(self) -> bool:

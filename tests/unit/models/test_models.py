@@ -177,3 +177,11 @@ def test_an_error_is_the_mean_square_over_a_segments_vectors() -> None:
         rows = slice(16 * i, 16 * (i + 1))
         own = ((output.reconstruction[rows] - output.vectors[rows]) ** 2).mean()
         torch.testing.assert_close(model.errors(x)[i], own)
+
+
+@pytest.mark.parametrize(("backbone", "momentum"), [("mobilenetv2", 0.001), ("efficientnet_b0", 0.01)])
+def test_keras_batch_norm_is_as_slow_as_the_network_has_it(backbone: str, momentum: float) -> None:
+    settings = {"architecture": "classifier", "initialisation": "keras", "backbone": backbone, "width": 0.5}
+    model = JointModel(ModelConfig.model_validate(settings), FeatureConfig(), n_classes=3, n_frames=64)
+    norms = [m for m in model.modules() if isinstance(m, torch.nn.modules.batchnorm._BatchNorm)]
+    assert {(norm.momentum, norm.eps) for norm in norms} == {(momentum, 1e-3)}

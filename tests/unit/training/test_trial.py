@@ -9,10 +9,11 @@ import pytest
 import torch
 from safetensors.numpy import load_file
 
-from oddsound.config import AugmentConfig, TrialConfig
+from oddsound.config import AugmentConfig, TrialConfig, overlay
 from oddsound.errors import BundleError, ConfigError, DataError, TrialError, WeightsError
 from oddsound.models.backbones import build_backbone
 from oddsound.models.pretrained import backbone_bytes, first_block_sha256, sha256_of
+from oddsound.recipes import Reading, recipe_settings
 from oddsound.scoring.anomaly import score_from_probabilities
 from oddsound.scoring.omega import cells, omega
 from oddsound.training.bundle import Bundle
@@ -326,3 +327,22 @@ def test_a_trial_begins_with_the_weights_that_it_names(
     file.write_bytes(backbone_bytes(build_backbone(small_config.model)[0], small_config.model))
     with pytest.raises(WeightsError, match="is not the file of SHA-256"):
         run_trial(changed(named, seed=1), machine_data, silent, trials=tmp_path, weights=file)
+
+
+def test_the_authors_reading_trains(
+    machine_data: MachineData, small_config: TrialConfig, tmp_path: Path
+) -> None:
+    """NT-Xent, segments, an autoencoder of whole segments, the best epoch: all at once, but small."""
+    authors = recipe_settings("effnet_median_mixup", Reading(profile="authors"))
+    small = {
+        "machine": "fan",
+        "features": small_config.features.model_dump(),
+        "model": {"width": 0.1, "depth": 0.3, "segment_frames": 12, "segment_hop": 6, "ae_hidden": 16},
+        "training": {"epochs": 2, "batch_size": 16, "segments_per_clip": 2, "lr_backbone": 1e-3},
+    }
+    bundle = run_trial(
+        TrialConfig.model_validate(overlay(authors, small)), machine_data, silent, trials=tmp_path
+    )
+    assert load_file(bundle.weights)["autoencoder.network.encoder.0.0.weight"].shape == (16, 12 * 128)
+    assert all(entry["loss/contrastive"] > 0 for entry in bundle.history()), "NT-Xent is never negative"
+    assert bundle.result().omega == bundle.result().metrics["omega_best_dev"]
