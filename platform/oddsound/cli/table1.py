@@ -148,5 +148,11 @@ def _notes(run: Path, record: RunRecord, machines: Sequence[str]) -> list[str]:
         f"Recipes read as: {', '.join(sorted(readings))}.",
         f"The pretrained rows begin with: {', '.join(sorted(weights))}.",
         f"Epochs: {', '.join(map(str, epochs))} (the paper: 300; its baselines 100 and 20).",
-        "S1-S4: of the five best EfficientNets of each machine type, chosen by omega as the paper did.",
+        "S1-S4: of the five best EfficientNets of each machine type, chosen by omega as the paper did,"
+        f" with the weights of the {_epoch_that_counts(first)}.",
     ]
+
+
+def _epoch_that_counts(trials: Sequence[Bundle]) -> str:
+    by_labels = any(bundle.config().training.selection == "best_dev_omega" for bundle in trials)
+    return "epoch that is best by the labels of the test clips" if by_labels else "last epoch"

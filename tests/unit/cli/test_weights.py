@@ -80,7 +80,7 @@ def test_a_state_dict_of_torch_is_taken(tmp_path: Path, store: Store) -> None:
         ({"pretrained": "none"}, {"audioset": Path("x")}, ConfigError, "no trial of this search asks for"),
         ({"pretrained": "nowhere.pth"}, {}, WeightsError, r"nowhere\.pth: no such file of weights"),
         ({"pretrained": "imagenet", "backbone": "efficientnet_b0"}, {}, ConfigError, "tf_efficientnet_b0"),
-        ({"pretrained": "imagenet", "width": 0.5}, {}, ConfigError, "model.pretrained imagenet: .* set both to 1"),
+        ({"pretrained": "imagenet", "width": 0.5}, {}, ConfigError, "imagenet: .* set both to 1"),
         ({"pretrained": "models:/nobody.pretrained.b0/1"}, {}, TrackingError, r"nobody\.pretrained\.b0"),
     ],
 )
