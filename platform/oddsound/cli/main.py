@@ -12,6 +12,7 @@ from oddsound import __version__
 from oddsound.cli.data import data
 from oddsound.cli.demo import demo
 from oddsound.cli.evaluate import evaluate
+from oddsound.cli.pretrain import pretrain
 from oddsound.cli.run import run
 from oddsound.cli.submission import submission
 from oddsound.cli.submit import submit
@@ -39,6 +40,7 @@ def oddsound(debug: bool) -> None:
     \b
       oddsound demo                     everything, small, on synthetic machines
       oddsound data check DATA          is this folder of recordings usable?
+      oddsound pretrain CORPUS          weights for the backbone, from a labelled sound corpus
       oddsound run DATA --out RUN       search, register, fuse, write the submission
       oddsound table1 DATA              the paper's Table 1, line by line
       oddsound evaluate SCORES          AUC, pAUC and omega of score files
@@ -48,7 +50,7 @@ def oddsound(debug: bool) -> None:
     """
 
 
-for _command in (demo, data, run, table1, sync, submit, submission, evaluate):
+for _command in (demo, data, pretrain, run, table1, sync, submit, submission, evaluate):
     oddsound.add_command(_command)
 
 

@@ -85,6 +85,7 @@ def _pretrain(corpus: Corpus, config: PretrainConfig, out: Path, options: dict[s
     from oddsound.search.pretrain import Pretraining, run_pretraining
     from oddsound.tracking.pretrained import record_pretrained
     from oddsound.tracking.store import canonical, open_store
+    from oddsound.training.pretraining import bundle_of
 
     config, weights = _weights(config, out / "weights")
     uri = canonical(options["tracking_uri"]) if options["tracking_uri"] else None
@@ -93,6 +94,8 @@ def _pretrain(corpus: Corpus, config: PretrainConfig, out: Path, options: dict[s
     talk(f"features of {config.corpus}: {len(corpus.clips)} clips of {seconds:.2f} s")
     cache = build_corpus_cache(corpus, config.features, seconds, out / "features")
     job = Pretraining(config, corpus.digest, cache, weights)
+    if not bundle_of(config, corpus.digest, out / "pretrain").is_whole:
+        talk("pretraining: Ray starts, the first epoch takes some seconds to show")
     bundle = run_pretraining(
         job,
         out,
@@ -173,8 +176,6 @@ def _folds(corpus: Corpus) -> str:
 def _progress(config: PretrainConfig) -> Callable[[dict[str, float]], None]:
     """A line an epoch."""
     from oddsound.cli.stages import talk
-
-    talk("pretraining: Ray starts, the first epoch takes some seconds to show")
 
     def told(entry: dict[str, float]) -> None:
         figures = ", ".join(f"{k.replace('_', ' ')} {entry[k]:.2%}" for k in _METRICS if k in entry)

@@ -27,6 +27,7 @@ from oddsound.errors import DataError, TrialError, WeightsError
 from oddsound.features.augment import augment
 from oddsound.features.corpus_cache import CorpusFeatures
 from oddsound.models.joint import Classifier, Standardise
+from oddsound.models.ordered import in_order
 from oddsound.models.pretrained import backbone_bytes, first_block_sha256, load_pretrained, sha256_of
 from oddsound.training.bundle import write_atomically
 from oddsound.training.checkpoint import load_checkpoint, save_checkpoint, seed_epoch
@@ -68,9 +69,7 @@ def pretrain(
     that aren't the configuration's, TrialError for a loss that isn't finite; kept in failure.json.
     """
     refuse_unlearnable(config, data)
-    bundle = PretrainBundle(folder / config.identity)
-    if bundle.is_whole and bundle.outcome().corpus_digest != data.digest:
-        raise DataError(f"{bundle.path}: was made from another corpus; choose another folder for this run")
+    bundle = bundle_of(config, data.digest, folder)
     if not bundle.is_whole:
         bundle.path.mkdir(parents=True, exist_ok=True)
         bundle.write("config.json", config.model_dump())
@@ -83,6 +82,14 @@ def pretrain(
             bundle.write("failure.json", {"reason": f"{type(error).__name__}: {reason}"})
             raise
     report({**bundle.history()[-1], **bundle.outcome().metrics})
+    return bundle
+
+
+def bundle_of(config: PretrainConfig, corpus_digest: str, folder: Path) -> PretrainBundle:
+    """The configuration's bundle, whole or not. Raises DataError where it was made from another corpus."""
+    bundle = PretrainBundle(folder / config.identity)
+    if bundle.is_whole and bundle.outcome().corpus_digest != corpus_digest:
+        raise DataError(f"{bundle.path}: was made from another corpus; choose another folder for this run")
     return bundle
 
 
@@ -249,7 +256,7 @@ def _write_bundle(
     history: list[dict[str, float]],
 ) -> None:
     backbone = model.classifier.backbone.cpu()
-    content = backbone_bytes(backbone, config.model)
+    content = in_order(backbone_bytes(backbone, config.model))
     write_atomically(bundle.weights, content)
     names = {label: data.names.get(label, label) for label in data.classes}
     bundle.write("labels.json", {"classes": list(data.classes), "names": names})
