@@ -74,6 +74,12 @@ def test_segments_are_fused_one_by_one() -> None:
     assert fuse("mean_softmax", [a, b]).score == pytest.approx(expected)
 
 
+def test_max_is_the_largest_score_of_each_clip() -> None:
+    tables = members([1, 2, 3])
+    by_hand = [max(scores) for scores in zip(*(table.score.tolist() for table in tables), strict=True)]
+    assert fuse("max", tables).score.tolist() == by_hand
+
+
 def test_members_that_are_not_aligned_are_refused() -> None:
     a, b = members([1, 2])
     order = np.arange(len(b))[::-1]
