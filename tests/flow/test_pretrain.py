@@ -13,16 +13,19 @@ import pytest
 from tests.corpora import KINDS, esc_corpus
 
 from oddsound.cli.main import main
+from oddsound.cli.weights import prepare_weights
 from oddsound.config import ModelConfig
 from oddsound.models.backbones import build_backbone
 from oddsound.models.pretrained import first_block_sha256, load_pretrained
+from oddsound.search.space import load_space
 from oddsound.tracking.pretrained import fetch_pretrained
 from oddsound.tracking.store import open_store
 from oddsound.training.pretrain_bundle import PretrainBundle
+from oddsound.training.trial import build_model
 
 ODDSOUND = Path(sys.executable).parent / "oddsound"
-URI = "models:/corpus.pretrained.efficientnet_b0/1"
-SMALL = ModelConfig(width=0.1, depth=0.3)
+URI = "models:/corpus.pretrained.tf_efficientnet_b0/1"
+SMALL = ModelConfig(backbone="tf_efficientnet_b0", width=0.1, depth=0.3)
 
 pytestmark = pytest.mark.slow
 
@@ -77,7 +80,9 @@ def test_stderr_has_a_line_an_epoch_and_the_next_command(run: Path) -> None:
     assert "24 clips, 3 classes, one label a clip, folds 1, 2" in talk
     assert talk.index("epoch 1 of 2: loss") < talk.index("epoch 2 of 2: loss")
     assert f"oddsound run DATA --out RUN --tracking-uri sqlite:///{run}/mlflow/mlflow.db" in talk
-    assert f"--set model.pretrained={URI} --set model.width=0.1 --set model.depth=0.3" in talk
+    assert (
+        f"--set model.pretrained={URI} --set model.backbone=tf_efficientnet_b0 --set model.width=0.1" in talk
+    )
     assert "Traceback" not in talk
 
 
@@ -99,6 +104,19 @@ def test_a_detectors_backbone_starts_from_the_registered_weights(
     assert first_block_sha256(backbone) == bundle.outcome().first_block_sha256
 
 
+def test_a_search_has_the_registered_weights_ready(run: Path, bundle: PretrainBundle, tmp_path: Path) -> None:
+    model = {"pretrained": URI, "width": 0.1, "depth": 0.3}
+    space = load_space("fan", [{"model": model}])
+    store = open_store(None, run / "mlflow")
+    (ready,), files = prepare_weights([space], {}, tmp_path, store)
+    assert files[URI].read_bytes() == bundle.weights.read_bytes()
+    config = ready.trial({}, 0)
+    assert config.model.pretrained_sha256 == bundle.outcome().weights_sha256
+    learner = build_model(config, 2, 311, files[URI])
+    assert learner.classifier is not None
+    assert first_block_sha256(learner.classifier.backbone) == bundle.outcome().first_block_sha256
+
+
 def test_the_same_command_again_does_nothing_twice(
     corpus: Path, run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -115,7 +133,7 @@ def test_what_mlflow_lost_is_sent_by_the_same_command(corpus: Path, run: Path) -
     other = f"sqlite:///{run.parent}/other/mlflow.db"
     assert exits(command(corpus, run, "--tracking-uri", other)) == 0
     store = open_store(other, run)
-    assert len(store.client.search_model_versions("name='corpus.pretrained.efficientnet_b0'")) == 1
+    assert len(store.client.search_model_versions("name='corpus.pretrained.tf_efficientnet_b0'")) == 1
 
 
 def test_ctrl_c_and_the_same_command_goes_on(corpus: Path, tmp_path: Path) -> None:
@@ -154,7 +172,7 @@ def until(stream: IO[str], text: str) -> str:
         (["--set", "corpus=x"], 2, "named after its folder"),
         (["--set", "training.epochs"], 2, "expected SETTING=VALUE"),
         (["--pretrained", "nowhere.pt"], 3, "nowhere.pt: no such file"),
-        (["--pretrained", "imagenet"], 2, "set model.backbone to tf_efficientnet_lite0 or"),
+        (["--pretrained", "imagenet"], 2, "model.width 0.1 and model.depth 0.3"),
         (["--tracking-uri", "ftp://x"], 4, "tracking URI ftp://x can't be used"),
     ],
 )

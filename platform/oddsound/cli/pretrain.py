@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from oddsound.training.pretrain_bundle import PretrainBundle, PretrainResult
     from oddsound.training.pretrain_config import PretrainConfig
 
+_BACKBONE = "tf_efficientnet_b0"
+"""The one of the shipped search spaces."""
 _SHORT = {
     "backbone": "model.backbone",
     "pretrained": "model.pretrained",
@@ -32,7 +34,7 @@ _SHORT = {
 @click.command()
 @click.argument("corpus", type=click.Path(path_type=Path))
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The run's folder.")
-@click.option("--backbone", help="Short for --set model.backbone=B.  [default: efficientnet_b0]")
+@click.option("--backbone", help="Short for --set model.backbone=B.  [default: tf_efficientnet_b0]")
 @click.option("--pretrained", metavar="none|imagenet|PATH", help="Weights to start from.  [default: none]")
 @click.option("--epochs", type=click.IntRange(1), help="[default: 20]")
 @click.option("--batch-size", type=click.IntRange(2), help="[default: 16]")
@@ -54,7 +56,7 @@ def pretrain(corpus: Path, out: Path, **options: Any) -> None:
 
     \b
       oddsound pretrain data/ESC-50 --out runs/esc50
-      oddsound pretrain data/esc10 --out runs/esc10 --backbone tf_efficientnet_b0 --pretrained imagenet
+      oddsound pretrain data/esc10 --out runs/esc10 --pretrained imagenet --fold 2
       oddsound pretrain data/audioset --out runs/audioset --epochs 30 --set training.precision=bfloat16
 
     CORPUS is a folder, or a table in it. ESC style: a CSV with the columns filename, fold, target,
@@ -130,7 +132,7 @@ def _configured(name: str, corpus: Corpus, given: dict[str, Any]) -> PretrainCon
     from oddsound.config import nested, overlay, validated
     from oddsound.training.pretrain_config import PretrainConfig
 
-    base = nested({"corpus": name, "training.held_out_fold": corpus.folds[0]})
+    base = nested({"corpus": name, "model.backbone": _BACKBONE, "training.held_out_fold": corpus.folds[0]})
     return validated(PretrainConfig, overlay(base, given), "settings of the pretraining (--set, options)")
 
 
@@ -211,12 +213,12 @@ def _where(result: PretrainResult, bundle: PretrainBundle) -> str:
 
 
 def _fitting(config: PretrainConfig) -> dict[str, Any]:
-    """The detector's settings that these weights need, where they aren't the defaults."""
+    """The detector's settings that these weights need: the backbone, and what else isn't a default."""
     from oddsound.models.backbones import activation_of
 
-    needed = config.model.model_dump(
-        include={"backbone", "width", "depth", "input_channels"}, exclude_defaults=True
-    )
+    shaping = {"width", "depth", "input_channels"}
+    needed: dict[str, Any] = {"backbone": config.model.backbone}
+    needed |= config.model.model_dump(include=shaping, exclude_defaults=True)
     plain = config.model.model_copy(update={"pretrained": "none", "activation": "auto"})
     if activation_of(config.model) != activation_of(plain):
         needed["activation"] = activation_of(config.model)
