@@ -26,6 +26,7 @@ from oddsound.models.compatibility import (
     what_it_is,
 )
 from oddsound.models.naming import Naming, names_in, recognise
+from oddsound.models.ordered import in_order
 from oddsound.models.sources import IMAGENET_SHA256, check_imagenet, imagenet_file, timm_file
 from oddsound.models.state_files import WeightsState, read_state, sha256_of
 
@@ -116,9 +117,12 @@ def first_block_sha256(network: nn.Module) -> str:
 
 
 def backbone_bytes(network: nn.Module, config: ModelConfig) -> bytes:
-    """Safetensors of the backbone that `build_backbone(config)` made, which says what it is."""
+    """Safetensors of the backbone that `build_backbone(config)` made, which says what it is.
+
+    The same weights give the same bytes.
+    """
     tensors = {name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}
-    return save(tensors, metadata=description(network, config))
+    return in_order(save(tensors, metadata=description(network, config)))
 
 
 def _load(network: nn.Module, state: WeightsState, config: ModelConfig, gate_bias: float) -> ImportReport:

@@ -27,7 +27,6 @@ from oddsound.errors import DataError, TrialError, WeightsError
 from oddsound.features.augment import augment
 from oddsound.features.corpus_cache import CorpusFeatures
 from oddsound.models.joint import Classifier, Standardise
-from oddsound.models.ordered import in_order
 from oddsound.models.pretrained import backbone_bytes, first_block_sha256, load_pretrained, sha256_of
 from oddsound.training.bundle import write_atomically
 from oddsound.training.checkpoint import load_checkpoint, save_checkpoint, seed_epoch
@@ -256,7 +255,7 @@ def _write_bundle(
     history: list[dict[str, float]],
 ) -> None:
     backbone = model.classifier.backbone.cpu()
-    content = in_order(backbone_bytes(backbone, config.model))
+    content = backbone_bytes(backbone, config.model)
     write_atomically(bundle.weights, content)
     names = {label: data.names.get(label, label) for label in data.classes}
     bundle.write("labels.json", {"classes": list(data.classes), "names": names})
