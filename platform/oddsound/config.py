@@ -27,7 +27,8 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 IDENTITY_FORMAT = 2
-"""Goes up whenever a default changes its meaning or value, for identities leave defaults out."""
+"""Goes up whenever a default changes its value, for identities leave defaults out, and in a released
+version whenever the same settings come to mean another computation."""
 
 RecipeName = Literal[
     "ae_baseline",
@@ -82,9 +83,9 @@ class AugmentConfig(Strict):
     mixup_alpha: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     """λ ~ Beta(α, α), one a batch; 0 is off."""
     time_mask_frames: Annotated[int, Field(ge=0)] = 31
-    """The widest mask, in frames; 0 is off."""
+    """The widest mask, in frames of what the network sees, a clip or a segment; 0 is off."""
     time_shift: Annotated[float, Field(ge=0, le=0.5)] = 0.15
-    """The farthest circular shift either way, as a fraction of the clip; 0 is off."""
+    """The farthest circular shift either way, as a fraction of what the network sees; 0 is off."""
 
 
 class ModelConfig(Strict):

@@ -27,7 +27,7 @@ Profile = Literal["paper", "authors"]
 
 
 class Reading(Strict):
-    """How the recipes are read. `pretrained` and `backbone` are of the rows with pretrained weights.
+    """How the recipes are read. All but the profile is of the rows with pretrained weights.
 
     The paper's weights are AudioSet's and were not published; ImageNet's are there for everyone, and
     `tf_efficientnet_b0` has the padding and the ε that they were trained with.
@@ -36,6 +36,7 @@ class Reading(Strict):
     profile: Profile = "paper"
     pretrained: str = "imagenet"
     backbone: str = "tf_efficientnet_b0"
+    activation: str = "auto"
 
 
 RECIPES: tuple[RecipeName, ...] = get_args(RecipeName)
@@ -59,6 +60,7 @@ _BASELINES: dict[str, dict[str, Any]] = {
         "augment": _NO_AUGMENTATION,
         "model": {
             "architecture": "autoencoder",
+            "pretrained": "none",
             "initialisation": "keras",
             "segment_frames": 5,
             "segment_hop": 1,
@@ -73,6 +75,7 @@ _BASELINES: dict[str, dict[str, Any]] = {
         "augment": _NO_AUGMENTATION,
         "model": {
             "architecture": "classifier",
+            "pretrained": "none",
             "backbone": "mobilenetv2",
             "width": 0.5,
             "input_channels": 3,
@@ -87,9 +90,20 @@ _BASELINES: dict[str, dict[str, Any]] = {
 }
 
 _PROFILES: dict[Profile, dict[str, Any]] = {
-    "paper": {"model": {"normalise": "projection"}, "training": {"lr_backbone": 1e-3}},
+    "paper": {
+        "model": {
+            "architecture": "joint",
+            "normalise": "projection",
+            "segment_frames": 0,
+            "ae_view": "vectors",
+            "ae_bottleneck": 32,
+        },
+        "loss": {"contrastive": "eq4", "contrastive_weight": 1.0},
+        "training": {"lr_backbone": 1e-3, "selection": "last"},
+    },
     "authors": {
         "model": {
+            "architecture": "joint",
             "normalise": "backbone",
             "segment_frames": 64,
             "segment_hop": 8,
@@ -125,6 +139,7 @@ def _variant(name: str, reading: Reading) -> dict[str, Any]:
         "augment": {"mixup_alpha": _MIXUP_ALPHA if "mixup" in parts else 0.0},
         "features": {"median_frames": _MEDIAN_FRAMES[reading.profile] if "median" in parts else 0},
     }
+    begun = {"pretrained": "none", "backbone": "efficientnet_b0", "activation": "auto"}
     if "pretrain" in parts:
-        variant["model"] = {"pretrained": reading.pretrained, "backbone": reading.backbone}
-    return variant
+        begun = reading.model_dump(include={"pretrained", "backbone", "activation"})
+    return variant | {"model": begun}

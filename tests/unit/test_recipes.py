@@ -66,12 +66,26 @@ def test_the_baselines_are_the_official_ones(profile: str) -> None:
     of = mobilenet
     assert (of.training.epochs, of.training.batch_size, of.training.lr_backbone) == (20, 32, 1e-5)
     assert (of.model.width, of.model.segment_frames, of.model.segment_hop) == (0.5, 64, 8)
+    assert (of.model.backbone, of.model.input_channels, of.model.pooling) == ("mobilenetv2", 3, "avg")
+    assert of.model.dropout == 0.0
+    for config in (autoencoder, mobilenet):
+        assert (config.model.initialisation, config.training.halve_every) == ("keras", 0)
+        assert (config.training.selection, config.training.anomaly_score) == ("last", "eq3")
+        assert (config.model.pretrained, config.model.standardise) == ("none", "none")
 
 
 def test_the_pretrained_rows_take_other_weights() -> None:
     config = config_of("effnet_pretrain", pretrained="audioset", backbone="efficientnet_b0")
     assert (config.model.pretrained, config.model.backbone) == ("audioset", "efficientnet_b0")
     assert config_of("effnet", pretrained="audioset").model.pretrained == "none"
+
+
+def test_pretrained_rows_alone_take_another_activation() -> None:
+    """Weights of relu6, as those that begin from ImageNet's, leave the other rows as they are."""
+    rows = {name: config_of(name, activation="relu6").model.activation for name in RECIPES}
+    assert {name for name, activation in rows.items() if activation == "relu6"} == {
+        name for name in RECIPES if "pretrain" in name
+    }
 
 
 def test_an_unknown_recipe_is_named() -> None:

@@ -128,12 +128,12 @@ def run_all(
 
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     authors = read_authors(options["authors"])
-    overrides = _overrides(options)
+    overlays = overrides(options)
     index = index_folder(data, machines)
     spaces = [
-        read_space(machine, (options["spaces"] or spaces_folder()) / f"{space}.yaml", overrides)
+        read_space(machine, (options["spaces"] or spaces_folder()) / f"{space}.yaml", overlays)
         if space
-        else load_space(machine, overrides, options["spaces"])
+        else load_space(machine, overlays, options["spaces"])
         for machine in index.machines
     ]
     stages.refuse_unusable(index, spaces)
@@ -192,22 +192,22 @@ def _given_weights(given: Sequence[str]) -> dict[str, Path]:
     return files
 
 
-def _overrides(options: dict[str, Any]) -> list[dict[str, Any]]:
+def overrides(options: dict[str, Any]) -> list[dict[str, Any]]:
     """What --config, --set and --epochs say, in that order."""
     from oddsound.config import nested
     from oddsound.errors import ConfigError
     from oddsound.search.space import spaces_folder
     from oddsound.yaml_files import parse_yaml, read_mapping
 
-    overrides = []
+    overlays = []
     for name in options["configs"]:
         shipped = spaces_folder() / f"{name}.yaml"
-        overrides.append(read_mapping(shipped if "/" not in name and shipped.is_file() else Path(name)))
+        overlays.append(read_mapping(shipped if "/" not in name and shipped.is_file() else Path(name)))
     for setting in options["settings"]:
         path, equals, value = setting.partition("=")
         if not equals or not path:
             raise ConfigError(f"--set {setting}: expected SETTING=VALUE, e.g. loss.rho=0.1")
-        overrides.append(nested({path: parse_yaml(value, f"--set {path}")}))
+        overlays.append(nested({path: parse_yaml(value, f"--set {path}")}))
     if options["epochs"]:
-        overrides.append({"training": {"epochs": options["epochs"]}})
-    return overrides
+        overlays.append({"training": {"epochs": options["epochs"]}})
+    return overlays

@@ -95,17 +95,23 @@ def prepare_features(
             }
         except RecordingError as error:
             raise RecordingError(f"{error}; `oddsound data check {index.root}` names all such") from error
-        _refuse_short_clips(space, caches)
+        _look_at_lengths(space, caches)
         files = {name: str(path) for name, path in weights.items()}
         plans.append(MachinePlan(space, digest, caches, ask.n_trials, ask.seed, files))
     return plans
 
 
-def _refuse_short_clips(space: SearchSpace, caches: Mapping[str, str]) -> None:
-    """Raises DataError where a trial's segments are longer than the clips."""
-    frames = {name: open_cache(Path(path)).features.shape[2] for name, path in caches.items()}
+def _look_at_lengths(space: SearchSpace, caches: Mapping[str, str]) -> None:
+    """Raises DataError where a trial's segments are longer than the clips; says where clips are padded."""
+    opened = {name: open_cache(Path(path)) for name, path in caches.items()}
     for config in space.variants():
-        Segments.of(space.machine, frames[feature_name(config)], config.model)
+        Segments.of(space.machine, opened[feature_name(config)].features.shape[2], config.model)
+    lengths = next(iter(opened.values())).lengths
+    if min(lengths) < max(lengths):
+        talk(
+            f"{space.machine}: clips have {min(lengths)} to {max(lengths)} frames; the shorter are padded "
+            "with zeros, which their scores can show: judge clips of one length against each other"
+        )
 
 
 def search(plans: Sequence[MachinePlan], run: Path, record: RunRecord, ask: Ask) -> tuple[Outcome, Writer]:
@@ -185,7 +191,11 @@ def build(
 def _alike(first: Sequence[TrackedTrial], among: Callable[[TrackedTrial], bool], trial: TrackedTrial) -> bool:
     """Whether `trial` is admitted, scores as the best one does, and tells the same classes apart."""
     kinds = {
-        (t.params["model.architecture"] == "autoencoder", t.params["training.labels"])
+        (
+            t.params["model.architecture"] == "autoencoder",
+            t.params["training.labels"],
+            t.params["training.anomaly_score"],
+        )
         for t in (*first, trial)
     }
     return among(trial) and len(kinds) == 1

@@ -5,7 +5,8 @@ from __future__ import annotations
 import shlex
 import shutil
 import sys
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +16,21 @@ from oddsound.cli.options import machines_option
 from oddsound.cli.run import run_all, run_options
 
 if TYPE_CHECKING:
+    from oddsound.config import TrialConfig
+    from oddsound.ensemble.systems import System
     from oddsound.report.table1 import Measured, Table1
     from oddsound.search.record import RunRecord
     from oddsound.submission.authors import Authors
     from oddsound.tracking.registry import TrackedTrial
     from oddsound.training.bundle import Bundle
+
+_ROWS = (
+    "augment.mixup_alpha",
+    "features.median_frames",
+    "model.architecture",
+    "model.backbone",
+    "model.pretrained",
+)
 
 
 @click.command()
@@ -60,6 +71,7 @@ def table1(
     S1-S4 are built of the five best EfficientNets. The table goes to stdout and, as CSV, Markdown and
     HTML, to OUT. The same command again does only what is missing.
     """
+    _refuse_laid_over(options)
     reading = {"profile": profile, "pretrained": pretrained, "backbone": backbone}
     settings = [f"recipes.{key}={value}" for key, value in reading.items() if value is not None]
     options |= {"settings": (*settings, *options["settings"]), "trials": sys.maxsize}
@@ -76,8 +88,10 @@ def write_table(run: Path, record: RunRecord, authors: Authors, pinned: Sequence
     machines = stages.searched(run, record)
     store = stages.tracking(run, record)
     stages.register(store, record, machines, TOP_K)
-    table = _table(run, record, machines)
-    files = write_table1(table, run, _notes(run, record, machines), f"oddsound {shlex.join(sys.argv[1:])}")
+    systems = _systems(run, record, machines)
+    table = _table(run, record, machines, systems)
+    notes = _notes(run, record, machines)
+    files = write_table1(table, run, notes, f"oddsound {shlex.join(sys.argv[1:])}")
     click.echo(to_text(table, color=sys.stdout.isatty(), width=shutil.get_terminal_size((100, 24)).columns))
     stages.talk("")
     for file in files:
@@ -86,13 +100,13 @@ def write_table(run: Path, record: RunRecord, authors: Authors, pinned: Sequence
     stages.talk(f"next    oddsound submit {run} --authors authors.yaml")
 
 
-def _table(run: Path, record: RunRecord, machines: Sequence[str]) -> Table1:
+def _table(run: Path, record: RunRecord, machines: Sequence[str], systems: Sequence[System]) -> Table1:
     from oddsound.report.table1 import build_table1
 
     measured: dict[str, dict[str, Measured]] = {}
     for machine in machines:
         _add_recipes(run, machine, measured)
-    _add_systems(run, record, machines, measured)
+    _add_systems(systems, measured)
     return build_table1(measured, list(record.machines))
 
 
@@ -107,20 +121,24 @@ def _add_recipes(run: Path, machine: str, measured: dict[str, dict[str, Measured
         row[machine] = Measured(metrics["omega_last"], metrics["omega_best_dev"])
 
 
-def _add_systems(
-    run: Path, record: RunRecord, machines: Sequence[str], measured: dict[str, dict[str, Measured]]
-) -> None:
-    """S1-S4 as they are, before S1 stands in anywhere, of the EfficientNets' epochs that count."""
+def _systems(run: Path, record: RunRecord, machines: Sequence[str]) -> Sequence[System]:
+    """S1-S4 of the machine types that have an EfficientNet."""
     from oddsound.cli import stages
     from oddsound.cli.submit import TOP_K
-    from oddsound.report.table1 import Measured
     from oddsound.training.bundle import finished
 
     with_effnet = [m for m in machines if any(map(_is_effnet, finished(run / "trials", m)))]
     if not with_effnet:
-        return
+        return ()
     store = stages.tracking(run, record)
-    for system in stages.build(store, record, with_effnet, TOP_K, (), _is_tracked_effnet):
+    return stages.build(store, record, with_effnet, TOP_K, (), _is_tracked_effnet)
+
+
+def _add_systems(systems: Sequence[System], measured: dict[str, dict[str, Measured]]) -> None:
+    """The systems' own omega, before S1 stands in anywhere, of the epochs that count."""
+    from oddsound.report.table1 import Measured
+
+    for system in systems:
         row = measured.setdefault(f"S{system.number}", {})
         for machine, of in system.machines.items():
             by_labels = of.members[0].config["training"]["selection"] == "best_dev_omega"
@@ -136,23 +154,57 @@ def _is_tracked_effnet(trial: TrackedTrial) -> bool:
 
 
 def _notes(run: Path, record: RunRecord, machines: Sequence[str]) -> list[str]:
-    """What the figures are of, in a few lines."""
+    """What the figures are of, in a few lines: of the trials themselves where they say it."""
+    from oddsound.config import flattened
     from oddsound.training.bundle import finished
 
-    first = finished(run / "trials", machines[0])
-    epochs = sorted({bundle.config().training.epochs for bundle in first})
-    readings = {of["recipes"]["profile"] for of in record.machines.values()}
-    weights = {of["recipes"]["pretrained"] for of in record.machines.values()}
-    return [
+    trials = [bundle.config() for machine in machines for bundle in finished(run / "trials", machine)]
+    begun = record.machines.values()
+    weights = sorted({trial.model.pretrained for trial in trials} - {"none"})
+    laid_over = sorted({f"{k}={v}" for of in begun for k, v in flattened(of["fixed"]).items()})
+    lines = [
         f"Recordings: {record.dataset}; search {record.search}.",
-        f"Recipes read as: {', '.join(sorted(readings))}.",
-        f"The pretrained rows begin with: {', '.join(sorted(weights))}.",
-        f"Epochs: {', '.join(map(str, epochs))} (the paper: 300; its baselines 100 and 20).",
-        "S1-S4: of the five best EfficientNets of each machine type, chosen by omega as the paper did,"
-        f" with the weights of the {_epoch_that_counts(first)}.",
+        f"Recipes read as: {_list({of['recipes']['profile'] for of in begun})}.",
+        f"The pretrained rows begin with: {_list(weights) or 'none was trained'}.",
+        f"Epochs: {_list(str(n) for n in sorted({t.training.epochs for t in trials}))} (the paper: 300; "
+        "its baselines 100 and 20).",
+    ]
+    lines += [f"Laid over every recipe: {', '.join(laid_over)}."] if laid_over else []
+    return lines + _note_of_systems(trials)
+
+
+def _note_of_systems(trials: Sequence[TrialConfig]) -> list[str]:
+    from oddsound.cli.submit import TOP_K
+
+    counts = Counter(trial.machine for trial in trials if trial.recipe.startswith("effnet"))
+    if not counts:
+        return []
+    few = min(TOP_K, *counts.values())
+    number = "five" if few == TOP_K else f"five or fewer (at least {few})"
+    return [
+        f"S1-S4: of the {number} best EfficientNets of each machine type, chosen by omega as the paper did, "
+        f"with the weights of the {_epoch_that_counts(trials)}."
     ]
 
 
-def _epoch_that_counts(trials: Sequence[Bundle]) -> str:
-    by_labels = any(bundle.config().training.selection == "best_dev_omega" for bundle in trials)
+def _epoch_that_counts(trials: Sequence[TrialConfig]) -> str:
+    by_labels = any(trial.training.selection == "best_dev_omega" for trial in trials)
     return "epoch that is best by the labels of the test clips" if by_labels else "last epoch"
+
+
+def _list(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names))
+
+
+def _refuse_laid_over(options: dict[str, Any]) -> None:
+    """Raises ConfigError where --set or --config would take from the rows what tells them apart."""
+    from oddsound.cli.run import overrides
+    from oddsound.config import flattened, overlay
+    from oddsound.errors import ConfigError
+
+    for name in flattened(overlay({}, *overrides(options))):
+        if name in _ROWS:
+            raise ConfigError(
+                f"{name}: tells the rows of Table 1 apart, so it is the recipes' alone; "
+                "`oddsound run --set recipe=NAME` trains one row with other settings"
+            )

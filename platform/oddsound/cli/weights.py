@@ -20,10 +20,14 @@ from oddsound.cli.stages import talk
 from oddsound.config import ModelConfig
 from oddsound.errors import ConfigError, OddsoundError, WeightsError
 from oddsound.models.backbones import build_backbone
+from oddsound.models.initialise import keras_initialise
 from oddsound.models.pretrained import imagenet_file, load_pretrained, sha256_of, timm_file
 from oddsound.search.space import SearchSpace
 from oddsound.tracking.pretrained import fetch_pretrained
 from oddsound.tracking.store import Store
+
+_SHAPING = {"pretrained", "backbone", "activation", "width", "depth", "input_channels", "initialisation"}
+"""Settings of ModelConfig on which it depends what a backbone can be filled with."""
 
 
 def prepare_weights(
@@ -34,30 +38,41 @@ def prepare_weights(
     Each file is copied to `folder`, so that every node that sees the run folder sees it. Raises
     ConfigError, WeightsError or TrackingError, in one line, for weights that can't be had or don't fit.
     """
-    wanted = _wanted(spaces)
+    of_space = [_wanted(space) for space in spaces]
+    wanted = list(dict.fromkeys(model for models in of_space for model in models))
+    _refuse_own_names(given)
     unknown = sorted(given.keys() - {model.pretrained for model in wanted})
     if unknown:
         raise ConfigError(
             f"--weights {unknown[0]}=…: no trial of this search asks for model.pretrained {unknown[0]}"
         )
     files = {}
-    for name in sorted({model.pretrained for model in wanted}):
-        model = next(model for model in wanted if model.pretrained == name)
-        files[name] = _staged(_found(name, given, model, folder, store), folder)
     for model in wanted:
+        files[model.pretrained] = _staged(_found(model.pretrained, given, model, folder, store), folder)
         _try(model, files[model.pretrained])
     hashes = {name: sha256_of(path) for name, path in files.items()}
-    return [replace(space, weights=hashes) for space in spaces], files
+    return [
+        replace(space, weights={name: hashes[name] for name in sorted({m.pretrained for m in models})})
+        for space, models in zip(spaces, of_space, strict=True)
+    ], files
 
 
-def _wanted(spaces: Sequence[SearchSpace]) -> list[ModelConfig]:
-    """Each kind of backbone that is to be filled, once."""
+def _refuse_own_names(given: Mapping[str, Path]) -> None:
+    """Raises ConfigError where a file is given for a name that has weights of its own."""
+    for name in sorted(given):
+        if name in ("none", "imagenet") or name.startswith(("timm:", "models:/")):
+            raise ConfigError(
+                f"--weights {name}=…: {name} means weights of its own; use another name or the path"
+            )
+
+
+def _wanted(space: SearchSpace) -> list[ModelConfig]:
+    """The models that are to be filled, each once: those that differ in their backbones."""
     models = {}
-    for space in spaces:
-        for config in space.variants():
-            model = config.model
-            if model.architecture != "autoencoder" and model.pretrained != "none":
-                models[model.pretrained, model.backbone, model.activation, model.width, model.depth] = model
+    for config in space.variants():
+        model = config.model
+        if model.architecture != "autoencoder" and model.pretrained != "none":
+            models[model.model_dump_json(include=_SHAPING)] = model
     return list(models.values())
 
 
@@ -91,8 +106,11 @@ def _staged(source: Path, folder: Path) -> Path:
 
 def _try(model: ModelConfig, path: Path) -> None:
     """Load the weights as a trial will, and say what came of it."""
+    network = build_backbone(model)[0]
+    if model.initialisation == "keras":
+        keras_initialise(network)
     try:
-        report = load_pretrained(build_backbone(model)[0], path, model)
+        report = load_pretrained(network, path, model)
     except OddsoundError as error:
         raise type(error)(f"model.pretrained {model.pretrained}: {error}") from error
     talk(f"weights {model.pretrained} for {model.backbone}: {report}")

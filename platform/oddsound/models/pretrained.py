@@ -73,6 +73,8 @@ class ImportReport:
             f"{len(self.loaded)} tensors loaded by {self.naming}'s names, "
             f"{self.fraction:.1%} of the parameters"
         ]
+        if self.naming == "timm":
+            lines.append("timm's names don't say padding and ε: taken as the backbone's own")
         if self.skipped:
             lines.append(f"{len(self.skipped)} skipped, not the backbone's: {_some(self.skipped)}")
         if self.opened:

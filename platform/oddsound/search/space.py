@@ -37,7 +37,15 @@ from oddsound.yaml_files import read_mapping
 Scalar = bool | int | float | str
 SEED = "training.seed"
 WEIGHTS = "model.pretrained_sha256"
-_PREPARED = ("recipe", "model.pretrained", "model.architecture", "training.labels")
+_PREPARED = (
+    "recipe",
+    "model.architecture",
+    "model.backbone",
+    "model.activation",
+    "model.initialisation",
+    "model.pretrained",
+    "training.labels",
+)
 """Settings beside the front end's that something is made ready for before the first trial."""
 
 
@@ -122,6 +130,11 @@ class SearchSpace:
         choices = self._combinations(prepared, "what it needs is made ready for each")
         return [self.trial({**self.paper, **chosen}, 0) for chosen in choices]
 
+    def _recipes(self) -> list[TrialConfig]:
+        """The trial of each recipe that is searched."""
+        names = self.grid() if list(self.dimensions) == ["recipe"] else []
+        return [self.trial(name, 0) for name in names]
+
     def grid(self) -> list[dict[str, Any]]:
         """Every combination of the searched settings, the last of them changing fastest."""
         return self._combinations(list(self.dimensions), "a grid has no ranges")
@@ -146,6 +159,7 @@ class SearchSpace:
             "sampler": self.sampler,
             "recipes": self.reading.model_dump(),
             "weights": self.weights,
+            "rows": [config.model_dump(exclude_defaults=True) for config in self._recipes()],
         }
 
 
@@ -161,8 +175,8 @@ def load_space(
 ) -> SearchSpace:
     """The space of `machine` in `folder` (the shipped ones), or `default.yaml` where it has none of its own.
 
-    `overrides` are laid over its base, one after another. A searched setting that an override names
-    is no longer searched: it has that value in every trial.
+    `overrides` are laid over its base, one after another. A searched setting that an override names, or
+    the recipe that it names, is no longer searched: it has that value in every trial.
     """
     folder = folder or spaces_folder()
     own = folder / f"{machine}.yaml"
@@ -178,12 +192,17 @@ def read_space(machine: str, path: Path, overrides: Sequence[Mapping[str, Any]] 
         if _names(overlay(file.base, fixed), taken):
             raise ConfigError(f"search space of {machine}: {taken}: is given by {how}, not by a setting")
     reading = fixed.pop("recipes", {})
+    if not isinstance(reading, Mapping):
+        raise ConfigError(f"recipes: expected settings such as recipes.profile=authors, got {reading!r}")
     validated(
         TrialConfig,
         {"machine": machine, **overlay(file.base, fixed)},
         f"settings of {machine} ({path.name}, --config, --set)",
     )
-    searched = {name: d for name, d in file.space.items() if not _names(fixed, name)}
+    read = validated(Reading, file.recipes.model_dump() | dict(reading), f"recipes of {machine}")
+    recipe = overlay(file.base, fixed).get("recipe", "")
+    settled = overlay(recipe_settings(recipe, read) if recipe else {}, fixed)
+    searched = {name: d for name, d in file.space.items() if not _names(settled, name)}
     space = SearchSpace(
         machine=machine,
         base=overlay(file.base, nested(file.paper)),
@@ -191,7 +210,7 @@ def read_space(machine: str, path: Path, overrides: Sequence[Mapping[str, Any]] 
         paper={name: value for name, value in file.paper.items() if name in searched},
         fixed=fixed,
         sampler=file.sampler,
-        reading=validated(Reading, file.recipes.model_dump() | reading, f"recipes of {machine}"),
+        reading=read,
     )
     _refuse_unusable(space, path)
     return space

@@ -69,7 +69,10 @@ class MachineStudy:
         for bundle in whole:
             self._feed(bundle)
         self.waiting = max(0, self.plan.n_wanted - len(whole))
-        self.search = OptunaSearch(
+        self.search = self._optuna() if self.plan.space.dimensions else None
+
+    def _optuna(self) -> OptunaSearch:
+        return OptunaSearch(
             space=self.plan.space.dimensions,
             metric=OBJECTIVE,
             mode="max",
@@ -81,7 +84,7 @@ class MachineStudy:
 
     def ask(self, trial_id: str) -> tuple[TrialConfig, int]:
         """The next configuration and its number; a second trial alike to a known one gets another seed."""
-        params = self.search.suggest(trial_id) or {}
+        params = (self.search.suggest(trial_id) or {}) if self.search is not None else {}
         seeds = itertools.count(self.plan.seed)
         config = next(
             c for c in (self.plan.space.trial(params, s) for s in seeds) if c.identity not in self.known
@@ -89,6 +92,15 @@ class MachineStudy:
         self.known[config.identity] = config
         self.waiting -= 1
         return config, next(self._numbers)
+
+    def told(self, trial_id: str, result: dict[str, Any]) -> None:
+        """An epoch's result; a search without dimensions, the same trial by many seeds, learns nothing."""
+        if self.search is not None:
+            self.search.on_trial_result(trial_id, result)
+
+    def ended(self, trial_id: str, result: dict[str, Any] | None, failed: bool) -> None:
+        if self.search is not None:
+            self.search.on_trial_complete(trial_id, None if failed else result, failed)
 
     def _feed(self, bundle: Bundle) -> None:
         config, space = bundle.config(), self.plan.space
@@ -156,13 +168,13 @@ class MachineStudies(Searcher):  # type: ignore[misc]
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         if _is_finite(result):
-            self._asked[trial_id].search.on_trial_result(trial_id, result)
+            self._asked[trial_id].told(trial_id, result)
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
         failed = error or (result is not None and not _is_finite(result))
-        self._asked[trial_id].search.on_trial_complete(trial_id, None if failed else result, failed)
+        self._asked[trial_id].ended(trial_id, result, failed)
 
     def __getstate__(self) -> dict[str, Any]:
         """Nothing, for Tune pickles what it is given so as to restore it; see `save`."""

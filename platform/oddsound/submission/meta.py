@@ -178,10 +178,15 @@ def _method(member: Member) -> str:
 
 
 def _aggregation(machines: list[MachineSystem]) -> str | None:
-    if any(not m.table.classes for machine in machines for m in machine.members):
-        return "mean squared error over a clip's vectors"
-    has_segments = any(m.table.probabilities.shape[1] > 1 for machine in machines for m in machine.members)
-    return "mean over segments" if has_segments else None
+    tables = [m.table for machine in machines for m in machine.members]
+    has_errors = any(not table.classes for table in tables)
+    has_segments = any(table.probabilities.shape[1] > 1 for table in tables)
+    return _and(
+        [
+            "mean over segments" if has_segments else None,
+            "mean squared error over vectors" if has_errors else None,
+        ]
+    )
 
 
 def _domain_adaptation(machines: list[MachineSystem]) -> str | None:

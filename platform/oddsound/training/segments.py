@@ -28,12 +28,16 @@ class Segments:
 
     @classmethod
     def of(cls, machine: str, clip_frames: int, config: ModelConfig) -> Segments:
-        """Raises DataError where a clip is shorter than a segment."""
+        """Raises DataError where a clip is shorter than a segment, or that than the autoencoder's vectors."""
         frames = config.segment_frames or clip_frames
         if frames > clip_frames:
             raise DataError(
                 f"{machine}: a clip has {clip_frames} frames, fewer than model.segment_frames {frames}; "
                 "give at most that many, or 0 for whole clips"
+            )
+        if config.architecture != "classifier" and config.ae_view == "vectors" and config.ae_context > frames:
+            raise DataError(
+                f"{machine}: a segment has {frames} frames, fewer than model.ae_context {config.ae_context}"
             )
         return cls(frames, config.segment_hop, (clip_frames - frames) // config.segment_hop + 1)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import save
 from torch.optim import Adam
 
@@ -112,7 +113,7 @@ def _begin(config: TrialConfig, lesson: Lesson, weights: Path | None) -> tuple[J
     seed_epoch(config.identity, 0)
     model = build_model(config, len(lesson.classes.names), lesson.segments.frames, weights)
     if config.model.standardise == "per_machine":
-        _fit_standardise(model, lesson.data)
+        _fit_standardise(model, lesson.data, lesson.rows(config.training.holdout))
     first_block = first_block_sha256(model.classifier.backbone) if model.classifier is not None else ""
     return model.to(_device()).train(), first_block
 
@@ -161,9 +162,8 @@ def _device() -> str:
     return "cuda"
 
 
-def _fit_standardise(model: JointModel, data: MachineData) -> None:
-    """Mean and standard deviation of each band over the training clips' frames."""
-    rows = data.train_rows
+def _fit_standardise(model: JointModel, data: MachineData, rows: NDArray[np.intp]) -> None:
+    """Mean and standard deviation of each band over the frames of the clips at `rows`."""
     mean = sum(data.features[row].mean(axis=1, dtype=np.float64) for row in rows) / len(rows)
     deviations = ((data.features[row] - mean[:, None]) ** 2 for row in rows)  # clip by clip: it may be 2 GB
     std = np.sqrt(sum(square.mean(axis=1) for square in deviations) / len(rows))

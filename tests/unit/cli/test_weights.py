@@ -97,6 +97,32 @@ def test_what_can_not_be_had_is_said_in_a_line(
     assert "\n" not in str(refused.value)
 
 
+def test_weights_are_tried_on_every_backbone_that_asks_for_them(tmp_path: Path, store: Store) -> None:
+    """The first machine type's fits; the second's doesn't, and no trial has to find that out."""
+    file = written(tmp_path / "own.safetensors", **NARROW)
+    fits = space(pretrained=str(file), backbone="efficientnet_b0", **NARROW)
+    other = load_space(
+        "valve", [{"model": {"pretrained": str(file), "backbone": "tf_efficientnet_b0", **NARROW}}]
+    )
+    for spaces in ([fits, other], [other, fits]):
+        with pytest.raises(WeightsError, match=r"model\.pretrained .*own\.safetensors"):
+            prepare_weights(spaces, {}, tmp_path / "weights", store)
+
+
+def test_a_space_knows_its_own_weights_alone(tmp_path: Path, store: Store) -> None:
+    """So that another machine type with other weights extends a run."""
+    file = written(tmp_path / "own.safetensors", **NARROW)
+    with_weights = space(pretrained=str(file), backbone="efficientnet_b0", **NARROW)
+    ready, _ = prepare_weights([with_weights, space(pretrained="none")], {}, tmp_path / "weights", store)
+    assert [of.weights for of in ready] == [{str(file): sha256_of(file)}, {}]
+
+
+@pytest.mark.parametrize("name", ["imagenet", "timm:efficientnet_b0.ra_in1k", "models:/a/1", "none"])
+def test_a_name_that_means_weights_of_its_own_takes_no_file(name: str, tmp_path: Path, store: Store) -> None:
+    with pytest.raises(ConfigError, match="means weights of its own"):
+        prepare_weights([load_space("fan")], {name: tmp_path}, tmp_path / "weights", store)
+
+
 def test_the_baselines_of_table1_need_no_weights(tmp_path: Path, store: Store) -> None:
     reading = {"recipes": {"pretrained": "none", "backbone": "efficientnet_b0"}}
     of = read_space("fan", spaces_folder() / "table1.yaml", [reading])

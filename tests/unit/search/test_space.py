@@ -1,13 +1,15 @@
 """Search spaces: the shipped ones, the grammar, and what is refused."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
+from oddsound.config import flattened
 from oddsound.errors import ConfigError
-from oddsound.recipes import RECIPES
+from oddsound.recipes import RECIPES, recipe_settings
 from oddsound.search.space import SearchSpace, load_space, read_space, spaces_folder
 
 MACHINES = ["fan", "gearbox", "pump", "slider", "valve", "ToyCar", "ToyTrain"]
@@ -164,10 +166,54 @@ def test_recipes_can_be_read_as_the_authors_do() -> None:
         table1({"recipes": {"profile": "mine"}})
 
 
-def test_a_recipe_can_be_fixed_in_any_search() -> None:
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_recipe_that_is_fixed_takes_what_it_sets_out_of_the_search(recipe: str) -> None:
+    """A trial that bears a recipe's name is that recipe, whatever the space searches."""
+    space = load_space("fan", [{"recipe": recipe}])
+    trial = space.trial(space.paper, 0)
+    by_recipe = flattened(recipe_settings(recipe))
+    assert {
+        key: value for key, value in flattened(trial.model_dump()).items() if key in by_recipe
+    } == by_recipe
+    assert not space.dimensions.keys() & by_recipe.keys()
+    assert "loss.rho" in space.dimensions
+
+
+def test_the_users_word_beats_a_recipes() -> None:
     space = load_space("fan", [{"recipe": "effnet_median"}, {"features": {"median_frames": 7}}])
     assert space.trial(space.paper, 0).recipe == "effnet_median"
     assert space.trial(space.paper, 0).features.median_frames == 7
+
+
+def test_how_recipes_are_read_is_a_mapping() -> None:
+    for wrong in ("authors", None, 1):
+        with pytest.raises(ConfigError, match=r"recipes: expected settings such as recipes\.profile=authors"):
+            table1({"recipes": wrong})
+
+
+def test_what_is_made_ready_has_every_variant(tmp_path: Path) -> None:
+    text = """
+space:
+  model.architecture: {choices: [joint, autoencoder]}
+  training.labels: {choices: [section, attributes]}
+  model.backbone: {choices: [efficientnet_b0, tf_efficientnet_b0]}
+paper: {model.architecture: joint, training.labels: section, model.backbone: efficientnet_b0}
+"""
+    variants = read_space("fan", written(tmp_path, text)).variants()
+    assert len({(v.model.architecture, v.training.labels, v.model.backbone) for v in variants}) == 8
+
+
+def test_a_search_is_another_with_other_weights_recipes_or_rows() -> None:
+    space = table1()
+    others = [
+        replace(space, weights={"imagenet": "a" * 64}),
+        table1({"recipes": {"profile": "authors"}}),
+        table1({"training": {"epochs": 3}}),
+        replace(space, sampler="tpe"),
+    ]
+    kinds = [json.dumps(s.settings(), sort_keys=True) for s in (space, *others)]
+    assert len(set(kinds)) == 5
+    assert [row["recipe"] for row in space.settings()["rows"]] == list(RECIPES)
 
 
 def test_an_unknown_recipe_is_refused() -> None:

@@ -1,6 +1,7 @@
 """One study a machine type behind one searcher: order, resume, failures, the same sequence again."""
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -161,3 +162,20 @@ def test_a_trial_is_handed_the_weights_that_it_begins_with(tmp_path: Path) -> No
     for i, recipe in enumerate(RECIPES):
         handed = suggested(studies, str(i))[1]
         assert handed["weights"] == ("w.pth" if "pretrain" in recipe else None)
+
+
+def test_a_search_without_dimensions_is_the_same_trial_by_other_seeds(tmp_path: Path) -> None:
+    """`table1 --set recipe=effnet`, or every searched setting fixed: there is nothing for Optuna."""
+    one = read_space("fan", spaces_folder() / "table1.yaml", [{"recipe": "effnet"}])
+    assert not one.dimensions
+    grid = MachineStudies([replace(grid_plan(), space=one)], tmp_path / "grid")
+    assert [config.recipe for config in run_through(grid, tmp_path / "grid", 1)] == ["effnet"]
+    assert grid.suggest("x") == Searcher.FINISHED
+    tpe = MachineStudies([replace(grid_plan(3), space=replace(one, sampler="tpe"))], tmp_path / "tpe")
+    configs = run_through(tpe, tmp_path / "tpe", 3)
+    assert [config.training.seed for config in configs] == [0, 1, 2]
+    tpe.on_trial_result("t0", {"omega": 0.5, "training_iteration": 1})
+    assert (
+        MachineStudies([replace(grid_plan(3), space=replace(one, sampler="tpe"))], tmp_path / "tpe").n_waiting
+        == 0
+    )

@@ -27,10 +27,19 @@ def test_a_clip_shorter_than_a_segment_is_refused() -> None:
         Segments.of("fan", 61, ModelConfig(segment_frames=64))
 
 
+def test_vectors_longer_than_a_segment_are_refused() -> None:
+    with pytest.raises(DataError, match=r"fan: a segment has 4 frames, fewer than model\.ae_context 5"):
+        Segments.of("fan", 61, ModelConfig(segment_frames=4))
+    Segments.of("fan", 61, ModelConfig(segment_frames=4, architecture="classifier"))
+    Segments.of("fan", 61, ModelConfig(segment_frames=4, ae_view="segment"))
+
+
 @given(st.integers(5, 40), st.data())
 def test_gather_and_unfold_are_slices(frames: int, data: st.DataObject) -> None:
     width, hop = data.draw(st.integers(1, frames)), data.draw(st.integers(1, 9))
-    segments = Segments.of("fan", frames, ModelConfig(segment_frames=width, segment_hop=hop))
+    segments = Segments.of(
+        "fan", frames, ModelConfig(architecture="classifier", segment_frames=width, segment_hop=hop)
+    )
     features = np.random.default_rng(0).normal(size=(3, 4, frames)).astype(np.float32)
     rows = np.array([2, 0, 1, 2])
     numbers = np.array([data.draw(st.integers(0, segments.n - 1)) for _ in rows])

@@ -18,7 +18,7 @@ from oddsound.scoring.anomaly import score_from_probabilities
 from oddsound.scoring.omega import cells, omega
 from oddsound.training.bundle import Bundle
 from oddsound.training.data import MachineData
-from oddsound.training.trial import build_model, run_trial
+from oddsound.training.trial import _metrics, build_model, run_trial
 
 
 def silent(_metrics: dict[str, float]) -> None:
@@ -346,3 +346,19 @@ def test_the_authors_reading_trains(
     assert load_file(bundle.weights)["autoencoder.network.encoder.0.0.weight"].shape == (16, 12 * 128)
     assert all(entry["loss/contrastive"] > 0 for entry in bundle.history()), "NT-Xent is never negative"
     assert bundle.result().omega == bundle.result().metrics["omega_best_dev"]
+
+
+def test_the_selections_agree_to_the_digit_where_the_last_epoch_is_the_best() -> None:
+    """The final table is scored in other batches than an epoch's evaluation was."""
+    history = [{"omega": 0.4}, {"omega": 0.6}]
+    for n, entry in enumerate(history):
+        entry["epoch"] = n + 1
+    for selection in ("last", "best_dev_omega"):
+        config = changed(TrialConfig(machine="fan"), selection=selection)
+        metrics = _metrics(config, history, {"omega": 0.6000001})
+        assert metrics["omega"] == metrics["omega_last"] == metrics["omega_best_dev"] == 0.6000001
+    earlier = [{"omega": 0.7, "epoch": 1}, {"omega": 0.6, "epoch": 2}]
+    by_label = _metrics(
+        changed(TrialConfig(machine="fan"), selection="best_dev_omega"), earlier, {"omega": 0.7}
+    )
+    assert (by_label["omega"], by_label["omega_last"], by_label["best_epoch"]) == (0.7, 0.6, 1.0)
