@@ -25,6 +25,7 @@ from oddsound.training.trial import build_model
 
 ODDSOUND = Path(sys.executable).parent / "oddsound"
 URI = "models:/corpus.pretrained.tf_efficientnet_b0/1"
+EPOCHS = 30
 SMALL = ModelConfig(backbone="tf_efficientnet_b0", width=0.1, depth=0.3)
 
 pytestmark = pytest.mark.slow
@@ -35,8 +36,8 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return esc_corpus(tmp_path_factory.mktemp("data") / "corpus")
 
 
-def command(corpus: Path, out: Path, *more: object, epochs: int = 2) -> list[str]:
-    line = [ODDSOUND, "pretrain", corpus, "--out", out, "--epochs", epochs, "--batch-size", 4, "--cpus", 1]
+def command(corpus: Path, out: Path, *more: object) -> list[str]:
+    line = [ODDSOUND, "pretrain", corpus, "--out", out, "--epochs", EPOCHS, "--batch-size", 4, "--cpus", 1]
     line += ["--set", "model.width=0.1", "--set", "model.depth=0.3", *more]
     return [str(part) for part in line]
 
@@ -48,19 +49,34 @@ def exits(line: list[str]) -> int:
     return int(raised.value.code or 0)
 
 
-def ended(line: list[str], **options: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(line, capture_output=True, text=True, timeout=200, **options)
-
-
 @pytest.fixture(scope="module")
 def run(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished run; its folder is given relatively."""
+    """A run that was stopped in its first epochs and then finished; its folder is given relatively."""
     folder = tmp_path_factory.mktemp("run")
-    done = ended(command(corpus, Path("out")), cwd=folder)
+    line = command(corpus, Path("out"))
+    with subprocess.Popen(
+        line, cwd=folder, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as first:
+        assert first.stderr is not None
+        talk = until(first.stderr, f"epoch 2 of {EPOCHS}")
+        first.send_signal(signal.SIGTERM)
+        talk += first.stderr.read()
+    (folder / "interrupted").write_text(f"{first.returncode}\n{talk}")
+    done = subprocess.run(line, cwd=folder, capture_output=True, text=True, timeout=200)
     assert done.returncode == 0, done.stderr
     (folder / "stdout").write_text(done.stdout)
     (folder / "stderr").write_text(done.stderr)
     return folder / "out"
+
+
+def until(stream: IO[str], text: str) -> str:
+    """What `stream` says up to and with the line that has `text`."""
+    said = ""
+    for line in stream:
+        said += line
+        if text in line:
+            return said
+    raise AssertionError(f"it ended without {text!r}: {said}")
 
 
 @pytest.fixture
@@ -78,12 +94,22 @@ def test_stdout_is_the_figures_and_the_models_address(run: Path, bundle: Pretrai
 def test_stderr_has_a_line_an_epoch_and_the_next_command(run: Path) -> None:
     talk = (run.parent / "stderr").read_text()
     assert "24 clips, 3 classes, one label a clip, folds 1, 2" in talk
-    assert talk.index("epoch 1 of 2: loss") < talk.index("epoch 2 of 2: loss")
+    assert talk.index(f"epoch {EPOCHS - 1} of {EPOCHS}: loss") < talk.index(
+        f"epoch {EPOCHS} of {EPOCHS}: loss"
+    )
     assert f"oddsound run DATA --out RUN --tracking-uri sqlite:///{run}/mlflow/mlflow.db" in talk
     assert (
         f"--set model.pretrained={URI} --set model.backbone=tf_efficientnet_b0 --set model.width=0.1" in talk
     )
     assert "Traceback" not in talk
+
+
+def test_sigterm_ends_with_130_and_the_same_command_goes_on(run: Path, bundle: PretrainBundle) -> None:
+    code, talk = (run.parent / "interrupted").read_text().split("\n", 1)
+    assert code == "130", talk
+    assert "the same command goes on" in talk and "Traceback" not in talk
+    assert f"epoch 2 of {EPOCHS}" not in (run.parent / "stderr").read_text()
+    assert [entry["epoch"] for entry in bundle.history()] == list(range(1, EPOCHS + 1))
 
 
 def test_the_bundle_is_whole(bundle: PretrainBundle) -> None:
@@ -134,33 +160,6 @@ def test_what_mlflow_lost_is_sent_by_the_same_command(corpus: Path, run: Path) -
     assert exits(command(corpus, run, "--tracking-uri", other)) == 0
     store = open_store(other, run)
     assert len(store.client.search_model_versions("name='corpus.pretrained.tf_efficientnet_b0'")) == 1
-
-
-def test_ctrl_c_and_the_same_command_goes_on(corpus: Path, tmp_path: Path) -> None:
-    line = command(corpus, tmp_path, epochs=40)
-    with subprocess.Popen(line, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None
-        talk = until(process.stderr, "epoch 3 of 40")
-        process.send_signal(signal.SIGTERM)
-        talk += process.stderr.read()
-    assert process.returncode == 130, talk
-    assert "the same command goes on" in talk and "Traceback" not in talk
-    (path,) = (tmp_path / "pretrain").iterdir()
-    assert (path / "checkpoint.pt").is_file()
-    again = ended(line)
-    assert again.returncode == 0, again.stderr
-    assert "epoch 2 of 40" not in again.stderr and "epoch 40 of 40" in again.stderr
-    assert [entry["epoch"] for entry in PretrainBundle(path).history()] == list(range(1, 41))
-
-
-def until(stream: IO[str], text: str) -> str:
-    """What `stream` says up to and with the line that has `text`."""
-    said = ""
-    for line in stream:
-        said += line
-        if text in line:
-            return said
-    raise AssertionError(f"it ended without {text!r}: {said}")
 
 
 @pytest.mark.parametrize(

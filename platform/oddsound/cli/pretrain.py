@@ -36,7 +36,7 @@ _SHORT = {
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The run's folder.")
 @click.option("--backbone", help="Short for --set model.backbone=B.  [default: tf_efficientnet_b0]")
 @click.option("--pretrained", metavar="none|imagenet|PATH", help="Weights to start from.  [default: none]")
-@click.option("--epochs", type=click.IntRange(1), help="[default: 20]")
+@click.option("--epochs", type=click.IntRange(1), help="[default: 15]")
 @click.option("--batch-size", type=click.IntRange(2), help="[default: 16]")
 @click.option("--lr", type=click.FloatRange(0, 1, min_open=True), help="Learning rate.  [default: 0.001]")
 @click.option("--fold", type=click.IntRange(0), help="Held out to measure on.  [default: the lowest]")

@@ -37,7 +37,7 @@ SHAPING = (
 class PretrainTrainingConfig(Strict):
     """Adam, its learning rate falling to 0 along half a cosine."""
 
-    epochs: Count = 20
+    epochs: Count = 15
     batch_size: Annotated[int, Field(ge=2)] = 16
     lr: Rate = 1e-3
     precision: Literal["float32", "bfloat16"] = "float32"

@@ -116,7 +116,7 @@ def evaluate(
     accuracy: chance is the share of the most frequent class. mean_average_precision: the mean over the
     classes that have clips; chance is their mean share, the average precision of a random order.
     """
-    share = targets.mean(axis=0)
+    share = targets.mean(axis=0, dtype=np.float64)
     if not multi_label:
         right = logits.argmax(axis=1) == targets.argmax(axis=1)
         return {"accuracy": float(right.mean()), "chance": float(share.max())}
