@@ -36,7 +36,7 @@ def test_help_imports_nothing_heavy() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["demo", "data", "run", "table1", "sync", "submit", "submission", "evaluate"]
+    "command", ["demo", "data", "pretrain", "run", "table1", "sync", "submit", "submission", "evaluate"]
 )
 def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert exits(command, "--help") == 0
