@@ -205,6 +205,6 @@ def _refuse_laid_over(options: dict[str, Any]) -> None:
     for name in flattened(overlay({}, *overrides(options))):
         if name in _ROWS:
             raise ConfigError(
-                f"{name}: tells the rows of Table 1 apart, so it is the recipes' alone; "
-                "`oddsound run --set recipe=NAME` trains one row with other settings"
+                f"{name}: tells the rows of Table 1 apart, so it is the recipes' alone; --pretrained and "
+                "--backbone are of the pretrained rows, `oddsound run --set recipe=NAME` is for others"
             )

@@ -48,8 +48,9 @@ def prepare_weights(
         )
     files = {}
     for model in wanted:
-        files[model.pretrained] = _staged(_found(model.pretrained, given, model, folder, store), folder)
-        _try(model, files[model.pretrained])
+        source = _found(model.pretrained, given, model, folder, store)
+        _try(model, source)
+        files[model.pretrained] = _staged(source, folder)
     hashes = {name: sha256_of(path) for name, path in files.items()}
     return [
         replace(space, weights={name: hashes[name] for name in sorted({m.pretrained for m in models})})
@@ -93,8 +94,6 @@ def _found(name: str, given: Mapping[str, Path], model: ModelConfig, folder: Pat
 
 def _staged(source: Path, folder: Path) -> Path:
     """A copy of `source` in `folder`, named by its content."""
-    if not source.is_file():
-        raise WeightsError(f"{source}: no such file of weights; give a checkpoint's path")
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / f"{sha256_of(source)[:16]}{source.suffix}"
     if not target.is_file():
@@ -106,6 +105,10 @@ def _staged(source: Path, folder: Path) -> Path:
 
 def _try(model: ModelConfig, path: Path) -> None:
     """Load the weights as a trial will, and say what came of it."""
+    if not path.is_file():
+        raise WeightsError(
+            f"model.pretrained {model.pretrained}: {path}: no such file; give a checkpoint's path"
+        )
     network = build_backbone(model)[0]
     if model.initialisation == "keras":
         keras_initialise(network)

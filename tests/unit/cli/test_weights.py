@@ -78,7 +78,7 @@ def test_a_state_dict_of_torch_is_taken(tmp_path: Path, store: Store) -> None:
             "audioset: give the checkpoint: --weights audioset=FILE",
         ),
         ({"pretrained": "none"}, {"audioset": Path("x")}, ConfigError, "no trial of this search asks for"),
-        ({"pretrained": "nowhere.pth"}, {}, WeightsError, r"nowhere\.pth: no such file of weights"),
+        ({"pretrained": "nowhere.pth"}, {}, WeightsError, r"nowhere\.pth: no such file"),
         ({"pretrained": "imagenet", "backbone": "efficientnet_b0"}, {}, ConfigError, "tf_efficientnet_b0"),
         ({"pretrained": "imagenet", "width": 0.5}, {}, ConfigError, "imagenet: .* set both to 1"),
         ({"pretrained": "models:/nobody.pretrained.b0/1"}, {}, TrackingError, r"nobody\.pretrained\.b0"),
@@ -121,6 +121,14 @@ def test_a_space_knows_its_own_weights_alone(tmp_path: Path, store: Store) -> No
 def test_a_name_that_means_weights_of_its_own_takes_no_file(name: str, tmp_path: Path, store: Store) -> None:
     with pytest.raises(ConfigError, match="means weights of its own"):
         prepare_weights([load_space("fan")], {name: tmp_path}, tmp_path / "weights", store)
+
+
+def test_a_file_that_can_not_be_used_leaves_nothing(tmp_path: Path, store: Store) -> None:
+    (tmp_path / "text.pth").write_text("no weights")
+    of = space(pretrained=str(tmp_path / "text.pth"))
+    with pytest.raises(WeightsError, match=r"text\.pth: not a file of torch\.save"):
+        prepare_weights([of], {}, tmp_path / "run" / "weights", store)
+    assert not (tmp_path / "run").exists() or not any((tmp_path / "run" / "weights").iterdir())
 
 
 def test_the_baselines_of_table1_need_no_weights(tmp_path: Path, store: Store) -> None:
