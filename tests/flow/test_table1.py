@@ -143,6 +143,21 @@ def test_the_same_command_again_trains_nothing(
     assert [len(recorded(out, machine)) for machine in MACHINES] == [8, 8]
 
 
+def test_submit_packages_the_systems_that_the_table_shows(
+    out: Path, ended: subprocess.CompletedProcess[str]
+) -> None:
+    with (out / "table1.csv").open() as stream:
+        shown = {(row["row"], row["machine"]): row["omega"] for row in csv.DictReader(stream)}
+    submitted = subprocess.run(
+        [str(ODDSOUND), "submit", str(out)], capture_output=True, text=True, timeout=120
+    )
+    assert submitted.returncode == 0, submitted.stderr
+    rows = {line.split()[0]: line.split()[1:] for line in submitted.stdout.splitlines()}
+    for machine in MACHINES:
+        by_system = [value.rstrip("*") for value in rows[machine]]
+        assert by_system == [shown[f"S{number}", machine] for number in range(1, 5)]
+
+
 def test_clips_shorter_than_a_segment_are_refused_before_any_trial(
     small_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -74,7 +74,8 @@ def omega_table(systems: Sequence[System]) -> list[str]:
     if any(of.pinned_to_s1 for system in systems for of in system.machines.values()):
         submitted = ", ".join(mean.strip() for mean in _means(systems, "omega"))
         lines.append(
-            f"* worse than S1 or pinned: S1's scores are submitted there; the means are then {submitted}"
+            "* worse than S1, pinned or without a softmax: S1's scores are submitted there; "
+            f"the means are then {submitted}"
         )
     return [line.rstrip() for line in lines]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import shutil
 import sys
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from oddsound.report.table1 import Measured, Table1
     from oddsound.search.record import RunRecord
     from oddsound.submission.authors import Authors
-    from oddsound.tracking.registry import TrackedTrial
     from oddsound.training.bundle import Bundle
 
 _ROWS = (
@@ -73,7 +73,8 @@ def table1(
     """
     _refuse_laid_over(options)
     reading = {"profile": profile, "pretrained": pretrained, "backbone": backbone}
-    settings = [f"recipes.{key}={value}" for key, value in reading.items() if value is not None]
+    # Quoted as YAML has it, for what is given is a name or a path, whatever it looks like.
+    settings = [f"recipes.{key}={json.dumps(value)}" for key, value in reading.items() if value is not None]
     options |= {"settings": (*settings, *options["settings"]), "trials": sys.maxsize}
     run_all(data, out, machines, write_table, space="table1", **options)
 
@@ -97,7 +98,7 @@ def write_table(run: Path, record: RunRecord, authors: Authors, pinned: Sequence
     for file in files:
         stages.talk(f"table   {file}")
     stages.talk(f"MLflow  {record.tracking_uri or run / 'mlflow' / 'mlflow.db'} (see mlflow_server/)")
-    stages.talk(f"next    oddsound submit {run} --authors authors.yaml")
+    stages.talk(f"next    oddsound submit {shlex.quote(str(run))}")
 
 
 def _table(run: Path, record: RunRecord, machines: Sequence[str], systems: Sequence[System]) -> Table1:
@@ -131,7 +132,7 @@ def _systems(run: Path, record: RunRecord, machines: Sequence[str]) -> Sequence[
     if not with_effnet:
         return ()
     store = stages.tracking(run, record)
-    return stages.build(store, record, with_effnet, TOP_K, (), _is_tracked_effnet)
+    return stages.build(store, record, with_effnet, TOP_K, ())
 
 
 def _add_systems(systems: Sequence[System], measured: dict[str, dict[str, Measured]]) -> None:
@@ -149,10 +150,6 @@ def _is_effnet(bundle: Bundle) -> bool:
     return bundle.config().recipe.startswith("effnet")
 
 
-def _is_tracked_effnet(trial: TrackedTrial) -> bool:
-    return trial.params["recipe"].startswith("effnet")
-
-
 def _notes(run: Path, record: RunRecord, machines: Sequence[str]) -> list[str]:
     """What the figures are of, in a few lines: of the trials themselves where they say it."""
     from oddsound.config import flattened
@@ -160,12 +157,12 @@ def _notes(run: Path, record: RunRecord, machines: Sequence[str]) -> list[str]:
 
     trials = [bundle.config() for machine in machines for bundle in finished(run / "trials", machine)]
     begun = record.machines.values()
-    weights = sorted({trial.model.pretrained for trial in trials} - {"none"})
+    weights = {trial.model.pretrained for trial in trials if "pretrain" in trial.recipe}
     laid_over = sorted({f"{k}={v}" for of in begun for k, v in flattened(of["fixed"]).items()})
     lines = [
         f"Recordings: {record.dataset}; search {record.search}.",
         f"Recipes read as: {_list({of['recipes']['profile'] for of in begun})}.",
-        f"The pretrained rows begin with: {_list(weights) or 'none was trained'}.",
+        f"The pretrained rows begin with: {_list(weights) or 'nothing, for none is trained'}.",
         f"Epochs: {_list(str(n) for n in sorted({t.training.epochs for t in trials}))} (the paper: 300; "
         "its baselines 100 and 20).",
     ]

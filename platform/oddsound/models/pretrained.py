@@ -182,6 +182,8 @@ def _matched(
 
 
 def _fitted(name: str, tensor: Tensor, place: str, target: Tensor, config: ModelConfig) -> Tensor:
+    if tensor.is_quantized or tensor.layout != torch.strided or tensor.is_meta or tensor.is_complex():
+        raise WeightsError(f"{name} is no plain tensor of numbers; save the state dict of a float32 network")
     if place == "conv_stem.weight":
         tensor = _stem(tensor, target.shape[1])
     if tensor.shape != target.shape:

@@ -7,6 +7,7 @@ which knows tensors, containers and numbers and calls nothing that the file name
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -62,20 +63,24 @@ def _read_safetensors(path: Path) -> WeightsState:
 
 def _read_pickle(path: Path) -> WeightsState:
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch's talk of pickle protocols; what is wrong is said below
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged pickle may raise anything; the reader itself runs nothing
         raise WeightsError(f"{path}: {_why_unread(error)}") from error
     return WeightsState({name: t for name, t in _unwrapped(content).items() if isinstance(t, Tensor)})
 
 
 def _why_unread(error: Exception) -> str:
-    if "Unsupported global" in str(error) or "Unsupported class" in str(error):
+    if "unsupported global" in str(error).lower() or "unsupported class" in str(error).lower():
         return "holds objects that only its own code could make; save the state dict alone, as safetensors"
     return "not a file of torch.save, or damaged; fetch or write it again"
 
 
 def _unwrapped(content: Any) -> Mapping[str, Any]:
-    while isinstance(content, Mapping):
+    for _ in range(len(WRAPPERS) + 1):  # no deeper: a crafted file may hold itself
+        if not isinstance(content, Mapping):
+            break
         inside = [content[key] for key in WRAPPERS if isinstance(content.get(key), Mapping)]
         if not inside:
             return {name: value for name, value in content.items() if isinstance(name, str)}

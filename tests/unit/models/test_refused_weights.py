@@ -1,7 +1,9 @@
 """Weights that would make another network than they were trained in, or run code, are refused."""
 
+import os
 import pickle
 import random
+import warnings
 from pathlib import Path
 
 import pytest
@@ -274,3 +276,55 @@ def test_our_own_file_is_whole_and_of_this_format(tmp_path: Path) -> None:
     del state["bn2.bias"]
     save_file(state, tmp_path / "part.safetensors", metadata)
     assert "bn2.bias" in refusal(tmp_path / "part.safetensors", **SMALL)
+
+
+@pytest.mark.parametrize("kind", ["quantised", "sparse", "meta", "complex"])
+def test_tensors_that_are_no_plain_numbers_are_refused(kind: str, tmp_path: Path) -> None:
+    config = ModelConfig()
+    network = build_backbone(config)[0]
+    state = network.state_dict()
+    stem = state["conv_stem.weight"]
+    state["conv_stem.weight"] = {
+        "quantised": lambda: torch.quantize_per_tensor(stem, 0.1, 0, torch.qint8),
+        "sparse": stem.to_sparse,
+        "meta": lambda: stem.to("meta"),
+        "complex": lambda: stem.to(torch.complex64),
+    }[kind]()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's own, of quantised tensors
+        torch.save(state, tmp_path / "odd.pth")
+    with pytest.raises(
+        WeightsError, match=r"odd\.pth: .*(plain tensor of numbers|not a file of torch\.save|own code)"
+    ):
+        load_pretrained(network, tmp_path / "odd.pth", config)
+
+
+def test_a_file_that_holds_itself_is_refused_and_does_not_hang(tmp_path: Path) -> None:
+    loop: dict[str, object] = {}
+    loop["model"] = loop
+    torch.save(loop, tmp_path / "loop.pth")
+    config = ModelConfig()
+    with pytest.raises(WeightsError, match=r"loop\.pth"):
+        load_pretrained(build_backbone(config)[0], tmp_path / "loop.pth", config)
+
+
+class Runs:
+    """What pickle would make by running os.mkdir."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.mkdir, (str(self.folder),)
+
+
+def test_code_in_a_pickle_is_called_by_its_name(tmp_path: Path) -> None:
+    torch.save({"a": Runs(tmp_path / "ran")}, tmp_path / "evil.pth")
+    (tmp_path / "evil.pkl").write_bytes(pickle.dumps({"a": Runs(tmp_path / "ran")}))
+    config = ModelConfig()
+    network = build_backbone(config)[0]
+    with pytest.raises(WeightsError, match="holds objects that only its own code could make"):
+        load_pretrained(network, tmp_path / "evil.pth", config)
+    with pytest.raises(WeightsError, match=r"evil\.pkl: "):
+        load_pretrained(network, tmp_path / "evil.pkl", config)
+    assert not (tmp_path / "ran").exists()
