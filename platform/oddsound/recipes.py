@@ -143,3 +143,8 @@ def _variant(name: str, reading: Reading) -> dict[str, Any]:
     if "pretrain" in parts:
         begun = reading.model_dump(include={"pretrained", "backbone", "activation"})
     return variant | {"model": begun}
+
+
+def is_efficientnet(recipe: str) -> bool:
+    """Whether it is one of the paper's own rows, of which S1-S4 are made."""
+    return recipe.startswith("effnet")

@@ -70,8 +70,7 @@ def test_every_row_is_trained_by_its_own_recipe(machine: str, out: Path) -> None
     runs = {run.data.params["recipe"]: run.data.params for run in recorded(out, machine)}
     assert runs.keys() == set(RECIPES)
     for name in RECIPES:
-        given = overlay({"machine": machine, "training": {"epochs": 1}}, {})
-        settings = overlay(given, recipe_settings(name), {"training": {"epochs": 1}})
+        settings = overlay({"machine": machine}, recipe_settings(name), {"training": {"epochs": 1}})
         if name.startswith("effnet_pretrain"):
             settings = overlay(settings, {"model": {"pretrained_sha256": IMAGENET_SHA256}})
         expected = flattened(TrialConfig.model_validate(settings).model_dump())

@@ -34,7 +34,7 @@ _OPTIONS = (
     click.option(
         "--spaces",
         type=click.Path(path_type=Path),
-        help="Folder of search spaces, <machine>.yaml or default.yaml.  [default: the shipped ones]",
+        help="Folder of <machine>.yaml or default.yaml (table1: of table1.yaml).  [default: shipped]",
     ),
     click.option(
         "--weights",
@@ -46,12 +46,6 @@ _OPTIONS = (
     click.option("--seed", default=0, show_default=True, type=click.IntRange(0)),
     click.option(
         "--tracking-uri", help="An MLflow server or sqlite:///FILE.  [default: OUT/mlflow/mlflow.db]"
-    ),
-    click.option(
-        "--authors", type=click.Path(path_type=Path), help="YAML of the submission's authors; see the README."
-    ),
-    click.option(
-        "--pin", "pinned", multiple=True, metavar="MACHINE", help="Take S1's model for it in S2-S4."
     ),
     click.option(
         "--max-concurrent",
@@ -69,15 +63,27 @@ _OPTIONS = (
     click.option("--cache", type=click.Path(path_type=Path), help="Of features.  [default: OUT/features]"),
 )
 
+_SUBMISSION_OPTIONS = (
+    click.option(
+        "--authors", type=click.Path(path_type=Path), help="YAML of the submission's authors; see the README."
+    ),
+    click.option(
+        "--pin", "pinned", multiple=True, metavar="MACHINE", help="Take S1's model for it in S2-S4."
+    ),
+)
+
 
 def run_options(n_trials: int | None) -> Callable[[Command], Command]:
-    """The options of whatever searches; `n_trials` is the default of --trials, None leaves that out."""
+    """The options of whatever searches; `n_trials` is the default of --trials. None is for what writes
+    no submission and knows its trials: neither --trials nor --authors and --pin."""
     trials = click.option(
         "--trials", default=n_trials, show_default=True, type=click.IntRange(1), help="For each machine type."
     )
 
     def add(command: Command) -> Command:
-        for option in reversed(_OPTIONS if n_trials is None else (trials, *_OPTIONS)):
+        for option in reversed(
+            (trials, *_OPTIONS, *_SUBMISSION_OPTIONS) if n_trials is not None else _OPTIONS
+        ):
             command = option(command)
         return command
 

@@ -16,6 +16,7 @@ from oddsound.cli.progress import Progress
 from oddsound.ensemble.systems import Member, System, build_systems
 from oddsound.errors import DataError, RecordingError, SearchError
 from oddsound.features.cache import build_cache, open_cache
+from oddsound.recipes import is_efficientnet
 from oddsound.recordings.index import DataIndex
 from oddsound.search.record import RunRecord
 from oddsound.search.run import Outcome, Resources, run_search
@@ -197,7 +198,7 @@ def _is_any(trial: TrackedTrial) -> bool:
 
 
 def _is_effnet(trial: TrackedTrial) -> bool:
-    return trial.params["recipe"].startswith("effnet")
+    return is_efficientnet(trial.params["recipe"])
 
 
 def _alike(first: Sequence[TrackedTrial], among: Callable[[TrackedTrial], bool], trial: TrackedTrial) -> bool:

@@ -76,6 +76,7 @@ def table1(
     # Quoted as YAML has it, for what is given is a name or a path, whatever it looks like.
     settings = [f"recipes.{key}={json.dumps(value)}" for key, value in reading.items() if value is not None]
     options |= {"settings": (*settings, *options["settings"]), "trials": sys.maxsize}
+    options |= {"authors": None, "pinned": ()}  # no submission is written
     run_all(data, out, machines, write_table, space="table1", **options)
 
 
@@ -147,7 +148,9 @@ def _add_systems(systems: Sequence[System], measured: dict[str, dict[str, Measur
 
 
 def _is_effnet(bundle: Bundle) -> bool:
-    return bundle.config().recipe.startswith("effnet")
+    from oddsound.recipes import is_efficientnet
+
+    return is_efficientnet(bundle.config().recipe)
 
 
 def _notes(run: Path, record: RunRecord, machines: Sequence[str]) -> list[str]:
@@ -172,8 +175,9 @@ def _notes(run: Path, record: RunRecord, machines: Sequence[str]) -> list[str]:
 
 def _note_of_systems(trials: Sequence[TrialConfig]) -> list[str]:
     from oddsound.cli.submit import TOP_K
+    from oddsound.recipes import is_efficientnet
 
-    counts = Counter(trial.machine for trial in trials if trial.recipe.startswith("effnet"))
+    counts = Counter(trial.machine for trial in trials if is_efficientnet(trial.recipe))
     if not counts:
         return []
     few = min(TOP_K, *counts.values())

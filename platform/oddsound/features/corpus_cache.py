@@ -65,7 +65,7 @@ def build_corpus_cache(corpus: Corpus, config: FeatureConfig, seconds: float, fo
 
     Built where it isn't there yet. Raises RecordingError for a clip that can't be decoded.
     """
-    identity = [FORMAT, corpus.digest, dict(corpus.names), config.model_dump(), seconds]
+    identity = [FORMAT, corpus.digest, dict(corpus.names), config.model_dump(exclude_defaults=True), seconds]
     key = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
     path = folder / f"corpus-{key}"
     folder.mkdir(parents=True, exist_ok=True)

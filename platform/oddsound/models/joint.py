@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from oddsound.config import FeatureConfig, ModelConfig
@@ -45,6 +47,14 @@ class Standardise(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return (x - self.mean) / self.std
+
+    def fit(self, features: NDArray[np.floating], rows: NDArray[np.intp]) -> None:
+        """Mean and standard deviation of each band over the frames of `features[rows]`, which is
+        (clips, bands, time); clip by clip, for it may be 2 GB."""
+        mean = sum(features[row].mean(axis=1, dtype=np.float64) for row in rows) / len(rows)
+        squares = sum(((features[row] - mean[:, None]) ** 2).mean(axis=1) for row in rows)
+        self.mean.copy_(torch.from_numpy(mean)[:, None])
+        self.std.copy_(torch.from_numpy(np.maximum(np.sqrt(squares / len(rows)), 1e-3))[:, None])
 
 
 class Classifier(nn.Module):

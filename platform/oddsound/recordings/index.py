@@ -17,7 +17,7 @@ from pathlib import Path
 from oddsound.errors import DataError, FileNameError, RecordingError
 from oddsound.recordings.clip import Clip, Domain, Label, Split
 from oddsound.recordings.names import FOLDERS, did_you_mean, parse_clip, shown
-from oddsound.recordings.reader import SAMPLE_RATE, check_clip
+from oddsound.recordings.reader import SAMPLE_RATE, check_clip, content_digest
 
 BadFile = tuple[Path, str]
 """A path and why it can't be used, in one line that names it."""
@@ -64,7 +64,7 @@ class DataIndex:
         """
         clips = self.of(machine)
         with ThreadPoolExecutor(_N_THREADS) as pool:
-            contents = pool.map(_content_digest, (clip.path for clip in clips))
+            contents = pool.map(content_digest, (clip.path for clip in clips))
             lines = sorted(f"{_key(clip)} {content}\n" for clip, content in zip(clips, contents, strict=True))
         return hashlib.sha256("".join(lines).encode()).hexdigest()
 
@@ -191,14 +191,6 @@ def _machine_clips(machine: str, folders: Iterable[Path]) -> tuple[list[Clip], l
 def _key(clip: Clip) -> str:
     """The clip's path below its machine folder, the same wherever that lies."""
     return f"{clip.path.parent.name}/{clip.file}"
-
-
-def _content_digest(path: Path) -> str:
-    try:
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError as error:
-        raise DataError(f"{shown(path)}: can't be read ({error.strerror}); check it") from error
 
 
 def _unknown(machine: str, known: Collection[str], root: Path) -> DataError:

@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from oddsound.errors import DataError
-from oddsound.recordings.names import shown
+from oddsound.recordings.reader import content_digest
 
 _N_THREADS = 4
 
@@ -55,18 +54,10 @@ class Corpus:
         """
         paths = sorted({clip.path for clip in self.clips})
         with ThreadPoolExecutor(_N_THREADS) as pool:
-            contents = dict(zip(paths, pool.map(_content_digest, paths), strict=True))
+            contents = dict(zip(paths, pool.map(content_digest, paths), strict=True))
         lines = [
             f"{clip.path.name} {contents[clip.path]} {clip.fold} {clip.start!r} {clip.duration!r} "
             f"{','.join(clip.labels)}\n"
             for clip in self.clips
         ]
         return hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()
-
-
-def _content_digest(path: Path) -> str:
-    try:
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError as error:
-        raise DataError(f"{shown(path)}: can't be read ({error.strerror}); check it") from error

@@ -7,6 +7,7 @@ float get past the header, and the data chunk must truly lie in the file.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 import struct
@@ -18,7 +19,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from oddsound.errors import RecordingError
+from oddsound.errors import DataError, RecordingError
 from oddsound.recordings.names import shown
 
 SAMPLE_RATE = 16_000
@@ -169,3 +170,12 @@ def _require_usable(header: WaveHeader, path: Path, sample_rate: int) -> None:
 
 def _refusal(path: Path, what: str, remedy: str) -> RecordingError:
     return RecordingError(f"{shown(path)}: {what}; {remedy}")
+
+
+def content_digest(path: Path) -> str:
+    """The SHA-256 of the file, 64 hex digits. Raises DataError where it can't be read."""
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise DataError(f"{shown(path)}: can't be read ({error.strerror}); check it") from error

@@ -22,8 +22,8 @@ from oddsound.training.pretrain_config import PretrainConfig
 from oddsound.training.pretraining import bundle_of, pretrain, refuse_unlearnable
 
 _YIELDING = ("OMP_WAIT_POLICY", "PASSIVE")
-"""Threads that wait give up their CPU. On a machine with other work an epoch takes 23 s instead of 145
-(two threads, two CPUs, a load of 5)."""
+"""Threads that wait give up their CPU: on a busy machine an epoch takes a fifth of the time
+(docs/results/pretrain.md)."""
 
 Told = Callable[[dict[str, float]], None]
 """Is told of each epoch, in the driver's process. It must not raise."""

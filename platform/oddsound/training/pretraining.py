@@ -30,6 +30,7 @@ from oddsound.models.joint import Classifier, Standardise
 from oddsound.models.pretrained import backbone_bytes, first_block_sha256, load_pretrained, sha256_of
 from oddsound.training.bundle import write_atomically
 from oddsound.training.checkpoint import load_checkpoint, save_checkpoint, seed_epoch
+from oddsound.training.device import exact_device
 from oddsound.training.pretrain_bundle import PretrainBundle, PretrainResult
 from oddsound.training.pretrain_config import PretrainConfig
 
@@ -152,8 +153,8 @@ def _begin(config: PretrainConfig, data: CorpusFeatures, weights: Path | None) -
     if config.model.pretrained != "none":
         _load(model, config, weights)
     if config.model.standardise == "per_machine":
-        _fit_standardise(model.standardise, data, np.flatnonzero(_trained(config, data)))
-    return model.to(_device())
+        model.standardise.fit(data.features, np.flatnonzero(_trained(config, data)))
+    return model.to(exact_device())
 
 
 def _load(model: Learner, config: PretrainConfig, weights: Path | None) -> None:
@@ -167,14 +168,6 @@ def _load(model: Learner, config: PretrainConfig, weights: Path | None) -> None:
 def _trained(config: PretrainConfig, data: CorpusFeatures) -> NDArray[np.bool_]:
     trained: NDArray[np.bool_] = data.folds != config.training.held_out_fold
     return trained
-
-
-def _fit_standardise(standardise: Standardise, data: CorpusFeatures, rows: NDArray[np.intp]) -> None:
-    """Mean and standard deviation of each band over the training clips' frames, clip by clip."""
-    mean = sum(data.features[row].mean(axis=1, dtype=np.float64) for row in rows) / len(rows)
-    squares = sum(((data.features[row] - mean[:, None]) ** 2).mean(axis=1) for row in rows)
-    standardise.mean.copy_(torch.from_numpy(mean)[:, None])
-    standardise.std.copy_(torch.from_numpy(np.maximum(np.sqrt(squares / len(rows)), 1e-3))[:, None])
 
 
 def _train_epoch(
@@ -236,15 +229,6 @@ def _logits(model: Learner, data: CorpusFeatures, rows: NDArray[np.intp]) -> NDA
     if not np.isfinite(logits).all():
         raise TrialError("the network gives logits that are not finite; lower training.lr")
     return logits
-
-
-def _device() -> str:
-    """The GPU where there is one, made exact as for a trial."""
-    if not torch.cuda.is_available():
-        return "cpu"
-    torch.backends.cudnn.allow_tf32 = False
-    torch.backends.cudnn.deterministic = True
-    return "cuda"
 
 
 def _write_bundle(

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from safetensors.torch import save
 from torch.optim import Adam
 
@@ -24,6 +23,7 @@ from oddsound.training.bundle import Bundle, TrialResult, write_atomically
 from oddsound.training.checkpoint import Progress, load_checkpoint, save_checkpoint, seed_epoch
 from oddsound.training.classes import classes_of, refuse_unlearnable
 from oddsound.training.data import MachineData, refuse_unmeasurable
+from oddsound.training.device import exact_device
 from oddsound.training.epoch import Lesson, train_epoch
 from oddsound.training.schedule import build_optimiser
 from oddsound.training.scores import score_clips
@@ -113,9 +113,9 @@ def _begin(config: TrialConfig, lesson: Lesson, weights: Path | None) -> tuple[J
     seed_epoch(config.identity, 0)
     model = build_model(config, len(lesson.classes.names), lesson.segments.frames, weights)
     if config.model.standardise == "per_machine":
-        _fit_standardise(model, lesson.data, lesson.rows(config.training.holdout))
+        model.standardise.fit(lesson.data.features, lesson.rows(config.training.holdout))
     first_block = first_block_sha256(model.classifier.backbone) if model.classifier is not None else ""
-    return model.to(_device()).train(), first_block
+    return model.to(exact_device()).train(), first_block
 
 
 def _train(
@@ -151,24 +151,6 @@ def best_epoch(history: list[dict[str, float]]) -> int:
     """The first epoch of the highest omega, among those that have one; 0 where none has."""
     evaluated = [entry for entry in history if "omega" in entry]
     return int(max(evaluated, key=lambda entry: entry["omega"])["epoch"]) if evaluated else 0
-
-
-def _device() -> str:
-    """The GPU where there is one, made exact: float32 means float32, and the same trial the same scores."""
-    if not torch.cuda.is_available():
-        return "cpu"
-    torch.backends.cudnn.allow_tf32 = False
-    torch.backends.cudnn.deterministic = True
-    return "cuda"
-
-
-def _fit_standardise(model: JointModel, data: MachineData, rows: NDArray[np.intp]) -> None:
-    """Mean and standard deviation of each band over the frames of the clips at `rows`."""
-    mean = sum(data.features[row].mean(axis=1, dtype=np.float64) for row in rows) / len(rows)
-    deviations = ((data.features[row] - mean[:, None]) ** 2 for row in rows)  # clip by clip: it may be 2 GB
-    std = np.sqrt(sum(square.mean(axis=1) for square in deviations) / len(rows))
-    model.standardise.mean.copy_(torch.from_numpy(mean)[:, None])
-    model.standardise.std.copy_(torch.from_numpy(np.maximum(std, 1e-3))[:, None])
 
 
 def _write_bundle(
