@@ -68,7 +68,7 @@ def pretrain(corpus: Path, out: Path, **options: Any) -> None:
         os.environ.setdefault("RAY_AUTH_MODE", "token")
     from oddsound.cli.stages import dataset_name
     from oddsound.recordings.corpus import read_corpus
-    from oddsound.search.record import sole_driver
+    from oddsound.search.driver import sole_driver
 
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     given = _given(options)

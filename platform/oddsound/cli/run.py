@@ -128,7 +128,7 @@ def run_all(
         os.environ.setdefault("RAY_AUTH_MODE", "token")
     from oddsound.cli import stages
     from oddsound.recordings.index import index_folder
-    from oddsound.search.record import sole_driver
+    from oddsound.search.driver import sole_driver
     from oddsound.search.space import load_space, read_space, spaces_folder
     from oddsound.submission.authors import read_authors
 

@@ -29,7 +29,8 @@ def submit(run: Path, authors: Path | None, pinned: tuple[str, ...]) -> None:
     \b
       oddsound submit runs/first --authors authors.yaml
     """
-    from oddsound.search.record import read_record, sole_driver
+    from oddsound.search.driver import sole_driver
+    from oddsound.search.record import read_record
     from oddsound.submission.authors import read_authors
 
     record = read_record(run)

@@ -26,7 +26,8 @@ def sync(run: Path, tracking_uri: str | None) -> None:
     """
     from oddsound.cli.stages import clip_counts, tracking
     from oddsound.errors import TrackingError
-    from oddsound.search.record import read_record, sole_driver
+    from oddsound.search.driver import sole_driver
+    from oddsound.search.record import read_record
     from oddsound.tracking import sync as tracked
     from oddsound.tracking.layout import Search
     from oddsound.tracking.runs import close_search

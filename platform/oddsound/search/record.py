@@ -5,13 +5,10 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-
-from filelock import FileLock, Timeout
 
 from oddsound.config import read_json
 from oddsound.errors import ConfigError
@@ -27,23 +24,6 @@ class RunRecord:
     data: str
     tracking_uri: str | None
     machines: dict[str, Any] = field(default_factory=dict)
-
-
-@contextmanager
-def sole_driver(run: Path) -> Iterator[None]:
-    """Hold the run folder. Raises ConfigError where another process holds it; a dead one's hold is gone."""
-    lock = FileLock(run / "run.lock", blocking=False)
-    try:
-        run.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-    except Timeout as error:
-        raise ConfigError(f"{run}: another oddsound works here; wait or choose another --out") from error
-    except OSError as error:
-        raise ConfigError(f"{run}: can't be a run's folder ({error.strerror}); choose another") from error
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def read_record(run: Path) -> RunRecord:

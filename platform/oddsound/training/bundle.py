@@ -5,9 +5,11 @@
         checkpoint.pt        while it trains; removed at the end
         weights.safetensors  the model after the epoch that counts
         scores.npz           ScoreTable: test clips and training clips
-        history.json         one object an epoch
+        history.json         one object an epoch, also while it trains
         result.json          last: a bundle that has it is whole
         failure.json         why the trial last failed, where it did; removed when it is tried again
+        stopped.json         where the search stopped it early; it is ended and has no result
+        trial.log            each attempt: where and from which epoch, what it said, its stack if it hung
 
 Each file is written to a temporary name and renamed.
 """
@@ -16,6 +18,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -56,6 +59,16 @@ class TrialResult:
 
 
 @dataclass(frozen=True)
+class Stop:
+    """stopped.json: the search gave the trial up after `epoch`, at the rung `rung` (an epoch too)."""
+
+    number: int
+    epoch: int
+    rung: int
+    omega: float
+
+
+@dataclass(frozen=True)
 class Bundle:
     """One trial's folder."""
 
@@ -66,8 +79,17 @@ class Bundle:
         return (self.path / "result.json").is_file()
 
     @property
+    def is_stopped(self) -> bool:
+        """Whether the search stopped it early; what is whole is finished, whatever was decided."""
+        return not self.is_whole and (self.path / "stopped.json").is_file()
+
+    @property
     def weights(self) -> Path:
         return self.path / "weights.safetensors"
+
+    @property
+    def log(self) -> Path:
+        return self.path / "trial.log"
 
     @property
     def checkpoint(self) -> Path:
@@ -89,14 +111,24 @@ class Bundle:
         except TypeError as error:
             raise BundleError(f"{self.path}/result.json: not a trial's result ({error})") from error
 
+    def stop(self) -> Stop:
+        try:
+            return Stop(**self._read("stopped.json"))
+        except TypeError as error:
+            raise BundleError(f"{self.path}/stopped.json: not a trial's stop ({error})") from error
+
     def history(self) -> list[dict[str, float]]:
         """One mapping an epoch: `epoch` from 1, losses, learning rate, seconds, `omega` where evaluated."""
         return list(self._read("history.json"))
 
     def failure(self) -> str:
         """Why the trial last failed, in one line; "" where it hasn't."""
-        present = (self.path / "failure.json").is_file()
-        return str(self._read("failure.json")["reason"]) if present else ""
+        if not (self.path / "failure.json").is_file():
+            return ""
+        try:
+            return str(self._read("failure.json")["reason"])
+        except (BundleError, KeyError, TypeError):
+            return "failed, and why can't be read"
 
     def scores(self) -> ScoreTable:
         return ScoreTable.load(self.scores_path)
@@ -109,6 +141,11 @@ class Bundle:
     def write_result(self, result: TrialResult) -> None:
         self.write("result.json", asdict(result))
 
+    def write_stop(self, stop: Stop) -> None:
+        """The trial is given up; its checkpoint is of no more use."""
+        self.write("stopped.json", asdict(stop))
+        self.checkpoint.unlink(missing_ok=True)
+
     def _read(self, name: str) -> Any:
         try:
             return json.loads((self.path / name).read_text())
@@ -118,7 +155,7 @@ class Bundle:
 
 def write_atomically(path: Path, content: bytes) -> None:
     """`content` at `path`, whole or not at all, even when the machine dies."""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}.partial")  # of one process on one host
     try:
         with temporary.open("wb") as stream:
             stream.write(content)

@@ -1,14 +1,12 @@
 """run.json: the same command goes on, another one is refused by what differs."""
 
 import json
-import multiprocessing
-from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
 
 from oddsound.errors import ConfigError
-from oddsound.search.record import RunRecord, read_record, sole_driver, write_record
+from oddsound.search.record import RunRecord, read_record, write_record
 from oddsound.search.record import agree as agreed
 
 FAN = {"fan": {"base": {"training": {"epochs": 3}}, "data": "abc"}}
@@ -32,12 +30,6 @@ def test_the_tracking_address_can_change_and_is_remembered(tmp_path: Path) -> No
     agree(tmp_path, "demo", tmp_path, None, FAN)
     assert agree(tmp_path, "demo", tmp_path, "http://127.0.0.1:5000", FAN).tracking_uri is not None
     assert agree(tmp_path, "demo", tmp_path, None, FAN).tracking_uri == "http://127.0.0.1:5000"
-
-
-def test_a_file_can_be_no_run_folder(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    with pytest.raises(ConfigError, match="can't be a run's folder"), sole_driver(tmp_path / "file"):
-        pass
 
 
 def test_the_same_again_is_the_same_search(tmp_path: Path) -> None:
@@ -88,23 +80,3 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text("{")
     with pytest.raises(ConfigError, match="can't be read as JSON"):
         read_record(tmp_path)
-
-
-def hold(run: Path, pipe: Connection) -> None:
-    with sole_driver(run):
-        pipe.send("held")
-        pipe.recv()
-
-
-def test_a_second_driver_is_refused_and_a_dead_ones_hold_is_gone(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    other = context.Process(target=hold, args=(tmp_path, theirs))
-    other.start()
-    assert ours.recv() == "held"
-    with pytest.raises(ConfigError, match="another oddsound works here"), sole_driver(tmp_path):
-        pass
-    other.kill()
-    other.join()
-    with sole_driver(tmp_path):
-        pass
