@@ -10,7 +10,6 @@ import json
 import os
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -25,6 +24,7 @@ from oddsound.training.bundle import write_atomically
 
 BEAT_S = 10.0
 """Seconds between two signs of life of a driver."""
+_PAUSE_S = 0.5
 _STALE_S = 6 * BEAT_S
 
 
@@ -88,9 +88,8 @@ class Signs:
         """Who held the folder and died."""
         self._path = run / "driver.json"
         self._driver = Driver(os.getpid(), socket.gethostname(), _now())
-        self._lock, self._over = threading.Lock(), threading.Event()
-        self._written = 0.0
-        self._thread = threading.Thread(target=self._beat, name="oddsound-driver", daemon=True)
+        self._lock, self._news, self._over = threading.Lock(), threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._keep, name="oddsound-driver", daemon=True)
 
     def __enter__(self) -> Signs:
         self._write()
@@ -99,6 +98,7 @@ class Signs:
 
     def __exit__(self, *_: object) -> None:
         self._over.set()
+        self._news.set()
         self._thread.join()
         self._path.unlink(missing_ok=True)
 
@@ -106,24 +106,21 @@ class Signs:
         """`trial` runs; `what` is added to what is known of it."""
         with self._lock:
             self._driver.running.setdefault(trial, {"since": _now()}).update(what)
-        self._write_soon()
+        self._news.set()
 
     def ended(self, trial: str) -> None:
         with self._lock:
             self._driver.running.pop(trial, None)
-        self._write_soon()
+        self._news.set()
 
-    def _write_soon(self) -> None:
-        """Now, or with the next beat where the last time was just now."""
-        if time.monotonic() - self._written > 1.0:
-            self._write()
-
-    def _beat(self) -> None:
-        while not self._over.wait(BEAT_S):
+    def _keep(self) -> None:
+        """Write what is new, but once in `_PAUSE_S` at most, and a sign of life every `BEAT_S`."""
+        while not self._over.wait(_PAUSE_S):
+            self._news.wait(BEAT_S)
+            self._news.clear()
             self._write()
 
     def _write(self) -> None:
-        self._written = time.monotonic()
         with self._lock:
             self._driver.beat = _now()
             content = json.dumps(asdict(self._driver), indent=1).encode()

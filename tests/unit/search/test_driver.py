@@ -17,6 +17,7 @@ from oddsound.search.driver import Driver, read_driver, sole_driver
 def hold(run: Path, pipe: Connection) -> None:
     with sole_driver(run) as signs:
         signs.runs("abc", machine="fan", epoch=3)
+        signs._write()
         pipe.send("held")
         pipe.recv()
 
