@@ -8,21 +8,22 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import optuna
 from optuna.storages import InMemoryStorage
-from optuna.trial import TrialState, create_trial
+from optuna.trial import FrozenTrial, TrialState, create_trial
 from ray.tune.search import Searcher
 from ray.tune.search.optuna import OptunaSearch
 
 from oddsound.config import TrialConfig
 from oddsound.search.sampler import NumberedTPE
 from oddsound.search.space import SearchSpace
-from oddsound.training.bundle import Bundle, bundles, finished
+from oddsound.search.watchdog import HANG_S
+from oddsound.training.bundle import bundles
 
 OBJECTIVE = "omega"
 
@@ -39,6 +40,8 @@ class MachinePlan:
     seed: int = 0
     weights: dict[str, str] = field(default_factory=dict)
     """The file of each pretrained weights, by what `model.pretrained` calls them."""
+    first: tuple[dict[str, Any], ...] = ()
+    """Values of the searched settings that are tried right after the paper's: an earlier search's best."""
 
     @property
     def machine(self) -> str:
@@ -61,14 +64,16 @@ class MachineStudy:
 
     def __post_init__(self) -> None:
         self.storage = InMemoryStorage()
-        whole = [b for b in finished(self.trials, self.plan.machine) if self._params(b) is not None]
-        self._numbers = _unused({bundle.result().number for bundle in whole})
+        over = ended_trials(self.plan, self.trials)
+        self._numbers = _unused({end.number for end in over})
         self.study = optuna.create_study(
             storage=self.storage, study_name=self.plan.machine, direction="maximize"
         )
-        for bundle in whole:
-            self._feed(bundle)
-        self.waiting = max(0, self.plan.n_wanted - len(whole))
+        for end in over:
+            self.known[end.config.identity] = end.config
+            self.study.add_trial(end.as_optuna(self.plan.space))
+        self.waiting = max(0, self.plan.n_wanted - len(over))
+        self.running = 0
         self.search = self._optuna() if self.plan.space.dimensions else None
 
     def _optuna(self) -> OptunaSearch:
@@ -82,6 +87,11 @@ class MachineStudy:
             storage=self.storage,
         )
 
+    def close(self) -> None:
+        """Whatever is asked and not told has ended without a value."""
+        for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            self.study.tell(trial.number, state=TrialState.FAIL)
+
     def ask(self, trial_id: str) -> tuple[TrialConfig, int]:
         """The next configuration and its number; a second trial alike to a known one gets another seed."""
         params = (self.search.suggest(trial_id) or {}) if self.search is not None else {}
@@ -91,6 +101,7 @@ class MachineStudy:
         )
         self.known[config.identity] = config
         self.waiting -= 1
+        self.running += 1
         return config, next(self._numbers)
 
     def told(self, trial_id: str, result: dict[str, Any]) -> None:
@@ -99,52 +110,86 @@ class MachineStudy:
             self.search.on_trial_result(trial_id, result)
 
     def ended(self, trial_id: str, result: dict[str, Any] | None, failed: bool) -> None:
+        self.running -= 1
         if self.search is not None:
             self.search.on_trial_complete(trial_id, None if failed else result, failed)
 
-    def _feed(self, bundle: Bundle) -> None:
-        config, space = bundle.config(), self.plan.space
-        self.known[config.identity] = config
-        self.study.add_trial(
-            create_trial(
-                state=TrialState.COMPLETE,
-                value=bundle.result().omega,
-                params=space.params(config),
-                distributions=dict(space.dimensions),
-            )
-        )
-
     def _first_points(self) -> list[dict[str, Any]]:
-        """The paper's configuration unless it is finished, then what was interrupted or has failed; of a
-        grid, all that isn't finished."""
+        """The paper's configuration unless it is finished, an earlier search's best, then what was
+        interrupted or has failed; of a grid, all that isn't finished.
+
+        So a resumed search goes on as an uninterrupted one would have: what was interrupted is among the
+        first points, or comes after all of them.
+        """
         if self.plan.space.sampler == "grid":
             return [point for point in self.plan.space.grid() if not self._knows(point)][: self.waiting]
-        paper = self.plan.space.trial(self.plan.space.paper, self.plan.seed)
-        points = [] if paper.identity in self.known else [dict(self.plan.space.paper)]
+        given = [dict(self.plan.space.paper), *self.plan.first]
+        given = [p for i, p in enumerate(given) if p not in given[:i] and not self._knows(p)]
+        return [*given, *self._begun({self._first_of(point).identity for point in given})][: self.waiting]
+
+    def _begun(self, given: Container[str]) -> list[dict[str, Any]]:
+        """What was interrupted or has failed, but for the trials `given`; what was begun first is first."""
+        found = []
         for bundle in bundles(self.trials, self.plan.machine):
-            params = None if bundle.is_whole else self._params(bundle)
-            if params is not None and params not in points:
-                points.append(params)
-        return points[: self.waiting]
+            params = self.plan.space.params(bundle.config())
+            if not (params is None or bundle.is_whole or bundle.is_stopped or bundle.path.name in given):
+                found.append(((bundle.path / "config.json").stat().st_mtime_ns, bundle.path.name, params))
+        return [params for *_, params in sorted(found, key=lambda entry: entry[:2])]
+
+    def _first_of(self, point: dict[str, Any]) -> TrialConfig:
+        return self.plan.space.trial(point, self.plan.seed)
 
     def _knows(self, point: dict[str, Any]) -> bool:
-        return self.plan.space.trial(point, self.plan.seed).identity in self.known
+        return self._first_of(point).identity in self.known
 
-    def _params(self, bundle: Bundle) -> dict[str, Any] | None:
-        return self.plan.space.params(bundle.config())
+
+@dataclass(frozen=True)
+class EndedTrial:
+    """A trial of a plan that has a value: finished, or stopped early with the omega that it had then."""
+
+    number: int
+    config: TrialConfig
+    omega: float
+    stopped: bool
+
+    def as_optuna(self, space: SearchSpace) -> FrozenTrial:
+        return create_trial(
+            state=TrialState.COMPLETE,
+            value=self.omega,
+            params=space.params(self.config) or {},
+            distributions=dict(space.dimensions),
+            user_attrs={"trial": self.config.identity, "number": self.number, "stopped": self.stopped},
+        )
+
+
+def ended_trials(plan: MachinePlan, trials: Path) -> list[EndedTrial]:
+    """The plan's own trials below `trials` that have a value, in the order of their numbers."""
+    found = []
+    for bundle in bundles(trials, plan.machine):
+        config = bundle.config()
+        if plan.space.params(config) is None:
+            continue
+        if bundle.is_whole:
+            found.append(EndedTrial(bundle.result().number, config, bundle.result().omega, False))
+        elif bundle.is_stopped:
+            found.append(EndedTrial(bundle.stop().number, config, bundle.stop().omega, True))
+    return sorted(found, key=lambda end: (end.number, end.config.identity))
 
 
 class MachineStudies(Searcher):  # type: ignore[misc]
-    """Asks the machine types in turn until each has its trials; results go back to the study asked.
+    """Asks the machine types until each has its trials: always the one of which the fewest are running,
+    so that they share a cluster alike, whatever their trials take. Results go back to the study asked.
 
     A trial that failed, or whose omega is no finite number, is told to its study as failed: it has no
     value and can't win. (Left to itself, a NaN would leave it running for ever and an inf would win.)
     """
 
-    def __init__(self, plans: Sequence[MachinePlan], trials: Path) -> None:
+    def __init__(
+        self, plans: Sequence[MachinePlan], trials: Path, hang_s: float = HANG_S, stage: Path | None = None
+    ) -> None:
         super().__init__(metric=OBJECTIVE, mode="max")
         self.studies = {plan.machine: MachineStudy(plan, trials) for plan in plans}
-        self._trials = str(trials)
+        self._alike = {"trials": str(trials), "hang_s": hang_s, "stage": str(stage) if stage else None}
         self._asked: dict[str, MachineStudy] = {}
 
     @property
@@ -154,7 +199,8 @@ class MachineStudies(Searcher):  # type: ignore[misc]
     def suggest(self, trial_id: str) -> Any:
         if not self.n_waiting:
             return Searcher.FINISHED
-        study = max(self.studies.values(), key=lambda study: study.waiting)
+        open_studies = [study for study in self.studies.values() if study.waiting]
+        study = min(open_studies, key=lambda study: (study.running, -study.waiting))
         self._asked[trial_id] = study
         config, number = study.ask(trial_id)
         return {
@@ -163,7 +209,7 @@ class MachineStudies(Searcher):  # type: ignore[misc]
             "cache": study.plan.caches[feature_name(config)],
             "data_digest": study.plan.data_digest,
             "weights": study.plan.weights.get(config.model.pretrained),
-            "trials": self._trials,
+            **self._alike,
         }
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
@@ -174,7 +220,12 @@ class MachineStudies(Searcher):  # type: ignore[misc]
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
         failed = error or (result is not None and not _is_finite(result))
-        self._asked[trial_id].ended(trial_id, result, failed)
+        self._asked.pop(trial_id).ended(trial_id, result, failed)
+
+    def close(self) -> None:
+        """The search is over, or was interrupted: no study has a trial that still runs."""
+        for study in self.studies.values():
+            study.close()
 
     def __getstate__(self) -> dict[str, Any]:
         """Nothing, for Tune pickles what it is given so as to restore it; see `save`."""

@@ -1,7 +1,9 @@
-"""What runs in a Ray worker: one trial."""
+"""What runs in a Ray worker: one trial after another."""
 
 from __future__ import annotations
 
+import math
+import traceback
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -12,25 +14,66 @@ from ray import tune
 
 from oddsound.config import TrialConfig
 from oddsound.errors import DataError
+from oddsound.features.staging import staged
+from oddsound.search.watchdog import watched
+from oddsound.training.bundle import Bundle
 from oddsound.training.data import MachineData
 from oddsound.training.trial import run_trial
 
+FAILED = "failed"
+"""The key under which a trial reports why it can't go on."""
+
 
 def train_trial(handed: dict[str, Any]) -> None:
-    """Run the trial of `handed` (what `MachineStudies.suggest` gives) and report each evaluated epoch."""
+    """Run the trial of `handed` (what `MachineStudies.suggest` gives) and report each evaluated epoch.
+
+    What ends a trial for good is reported, not raised: Ray would start it again and again, and with it
+    the worker. A worker that dies is another matter, and is what Ray's retries are for.
+    """
+    config = TrialConfig.model_validate(handed["trial"])
+    bundle = Bundle(Path(handed["trials"]) / config.machine / config.identity)
+    try:
+        with watched(bundle.log, handed["hang_s"]) as alive:
+            try:
+                run_trial(
+                    config,
+                    _data(handed),
+                    tune.report,
+                    trials=Path(handed["trials"]),
+                    number=handed["number"],
+                    weights=Path(handed["weights"]) if handed["weights"] else None,
+                    alive=alive,
+                )
+            except Exception:
+                traceback.print_exc()
+                raise
+    except Exception as error:
+        _let_go()
+        reason = (str(error).splitlines() or [""])[0]
+        tune.report({"omega": math.nan, "epoch": 0, FAILED: f"{type(error).__name__}: {reason}"})
+
+
+def _data(handed: dict[str, Any]) -> MachineData:
+    """The features of the trial's machine type. Raises DataError where they are of other recordings."""
     cpus = ray.get_runtime_context().get_assigned_resources().get("CPU", 1)
     torch.set_num_threads(max(1, int(cpus)))
-    config = TrialConfig.model_validate(handed["trial"])
-    data = _open(handed["cache"])
+    data = _open(handed["cache"], handed["stage"])
     if data.digest != handed["data_digest"]:
-        raise DataError(f"{config.machine}: the feature cache {handed['cache']} is of other recordings")
-    weights = Path(handed["weights"]) if handed["weights"] else None
-    run_trial(
-        config, data, tune.report, trials=Path(handed["trials"]), number=handed["number"], weights=weights
-    )
+        raise DataError(
+            f"{handed['trial']['machine']}: the feature cache {handed['cache']} is of other recordings"
+        )
+    return data
 
 
 @lru_cache(maxsize=8)
-def _open(cache: str) -> MachineData:
-    """An actor runs many trials and maps each cache once."""
-    return MachineData.open(Path(cache))
+def _open(cache: str, stage: str | None) -> MachineData:
+    """An actor runs many trials and maps each cache once; all that map it on a node share its pages."""
+    return MachineData.open(staged(Path(cache), Path(stage)) if stage else Path(cache))
+
+
+def _let_go() -> None:
+    """A failed trial leaves the worker to the next one: a cache that was damaged is opened anew, a GPU's
+    memory is given back."""
+    _open.cache_clear()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,9 +40,15 @@ class Lesson:
 
 
 def train_epoch(
-    model: JointModel, optimiser: Adam, config: TrialConfig, lesson: Lesson, epoch: int
+    model: JointModel,
+    optimiser: Adam,
+    config: TrialConfig,
+    lesson: Lesson,
+    epoch: int,
+    alive: Callable[[], None] = lambda: None,
 ) -> dict[str, float]:
-    """Train `epoch`, counted from 1; gives its mean losses, learning rates and seconds.
+    """Train `epoch`, counted from 1; gives its mean losses, learning rates and seconds. `alive` is called
+    before each step.
 
     Raises TrialError at the first loss that isn't finite.
     """
@@ -52,6 +58,7 @@ def train_epoch(
     sums: dict[str, float] = {}
     n = 0
     for rows, numbers in _drawn(lesson, config, rng):
+        alive()
         for term, value in _step(model, optimiser, config, lesson, rows, numbers, rng).items():
             if not math.isfinite(value):
                 raise TrialError(f"{config.machine}: loss ({term}) became {value} in epoch {epoch}")

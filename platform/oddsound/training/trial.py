@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import platform
+import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,7 +18,7 @@ from torch.optim import Adam
 
 from oddsound import __version__
 from oddsound.config import TrialConfig
-from oddsound.errors import ConfigError, DataError, WeightsError
+from oddsound.errors import BundleError, ConfigError, DataError, WeightsError
 from oddsound.models.joint import JointModel
 from oddsound.models.pretrained import first_block_sha256, load_pretrained, sha256_of
 from oddsound.scoring.omega import cells, metrics_dict
@@ -29,8 +32,12 @@ from oddsound.training.schedule import build_optimiser
 from oddsound.training.scores import score_clips
 from oddsound.training.segments import Segments
 
+_DAMAGED = "checkpoint.damaged"
+
 Report = Callable[[dict[str, float]], None]
 """Is told of each evaluated epoch; what it raises ends the trial, which then resumes from there."""
+Alive = Callable[[], None]
+"""Is called at least once a training step: a sign of life."""
 
 
 def run_trial(
@@ -41,15 +48,16 @@ def run_trial(
     trials: Path,
     number: int = 0,
     weights: Path | None = None,
+    alive: Alive = lambda: None,
 ) -> Bundle:
     """Train, score and write the bundle below `trials`; `number` is the trial's place in its study,
     `weights` the file of the pretrained weights that the configuration names.
 
-    Continues from the bundle's checkpoint, on CPU bit for bit; a bundle that is whole is reported
-    and left as it is. The last report comes after the bundle is whole, so whoever hears of a
-    finished trial finds it on storage. Raises DataError for data that isn't the configuration's or the
-    bundle's, WeightsError for such weights, and what ends the training otherwise, as TrialError for a
-    loss that isn't finite; that is kept in failure.json.
+    Continues from the bundle's checkpoint, on CPU bit for bit, and from nothing where that is damaged; a
+    bundle that is whole is reported and left as it is. The last report comes after the bundle is whole,
+    so whoever hears of a finished trial finds it on storage. Raises DataError for data that isn't the
+    configuration's or the bundle's, WeightsError for such weights, and what ends the training otherwise,
+    as TrialError for a loss that isn't finite; that is kept in failure.json.
     """
     bundle = Bundle(trials / config.machine / config.identity)
     _refuse_other_data(config, data, bundle)
@@ -59,10 +67,11 @@ def run_trial(
         for left in (bundle.path / "failure.json", *bundle.path.glob("*.partial")):
             left.unlink(missing_ok=True)
         try:
-            _train_and_score(config, data, report, bundle, number, weights)
+            _train_and_score(config, data, report, bundle, number, weights, alive)
         except Exception as error:
             reason = (str(error).splitlines() or [""])[0]
-            bundle.write("failure.json", {"reason": f"{type(error).__name__}: {reason}"})
+            with contextlib.suppress(OSError):  # on a full disk the error itself is what counts
+                bundle.write("failure.json", {"reason": f"{type(error).__name__}: {reason}"})
             raise
     report({**bundle.history()[-1], **bundle.result().metrics})
     return bundle
@@ -99,13 +108,29 @@ def _refuse_other_data(config: TrialConfig, data: MachineData, bundle: Bundle) -
 
 
 def _train_and_score(
-    config: TrialConfig, data: MachineData, report: Report, bundle: Bundle, number: int, weights: Path | None
+    config: TrialConfig,
+    data: MachineData,
+    report: Report,
+    bundle: Bundle,
+    number: int,
+    weights: Path | None,
+    alive: Alive,
 ) -> None:
     segments = Segments.of(data.machine, data.features.shape[2], config.model)
     lesson = Lesson(data, classes_of(data.clips, config.training.labels), segments)
-    model, first_block = _begin(config, lesson, weights)
-    progress = _train(config, lesson, report, bundle, model)
-    _write_bundle(config, lesson, bundle, model, progress, number, first_block)
+    state = _continue(config, lesson, weights, bundle)
+    _train(config, lesson, report, bundle, state, alive)
+    _write_bundle(config, lesson, bundle, state, number)
+
+
+@dataclass
+class _State:
+    """A trial between two epochs; `first_block` is the hash of the backbone's first block before training."""
+
+    model: JointModel
+    optimiser: Adam
+    progress: Progress
+    first_block: str
 
 
 def _begin(config: TrialConfig, lesson: Lesson, weights: Path | None) -> tuple[JointModel, str]:
@@ -118,27 +143,40 @@ def _begin(config: TrialConfig, lesson: Lesson, weights: Path | None) -> tuple[J
     return model.to(exact_device()).train(), first_block
 
 
-def _train(
-    config: TrialConfig, lesson: Lesson, report: Report, bundle: Bundle, model: JointModel
-) -> Progress:
-    """Train from the checkpoint to the last epoch; the model is then that of the epoch that counts."""
+def _continue(config: TrialConfig, lesson: Lesson, weights: Path | None, bundle: Bundle) -> _State:
+    """Where the checkpoint leaves off; without a usable one, before the first epoch."""
+    model, first_block = _begin(config, lesson, weights)
     optimiser = build_optimiser(model, config.training)
-    progress = load_checkpoint(bundle.checkpoint, model, optimiser, lesson.data.digest)
-    last = config.training.epochs
+    try:
+        progress = load_checkpoint(bundle.checkpoint, model, optimiser, lesson.data.digest)
+    except BundleError as error:
+        print(f"{error.__cause__}", file=sys.stderr)
+        print(f"{bundle.checkpoint.name} is damaged: now {_DAMAGED}, from the start", file=sys.stderr)
+        bundle.checkpoint.replace(bundle.path / _DAMAGED)
+        return _continue(config, lesson, weights, bundle)
+    print(f"goes on after epoch {len(progress.history)} of {config.training.epochs}", file=sys.stderr)
+    return _State(model, optimiser, progress, first_block)
+
+
+def _train(
+    config: TrialConfig, lesson: Lesson, report: Report, bundle: Bundle, state: _State, alive: Alive
+) -> None:
+    """Train to the last epoch; the model is then that of the epoch that counts."""
+    progress, last = state.progress, config.training.epochs
     for epoch in range(len(progress.history) + 1, last + 1):
-        _train_one(config, lesson, model, optimiser, progress, epoch)
-        save_checkpoint(bundle.checkpoint, model, optimiser, progress, lesson.data.digest)
+        _train_one(config, lesson, state, epoch, alive)
+        save_checkpoint(bundle.checkpoint, state.model, state.optimiser, progress, lesson.data.digest)
+        bundle.write("history.json", progress.history)
         if "omega" in progress.history[-1] and epoch < last:
             report(progress.history[-1])
     if progress.best is not None:
-        model.load_state_dict(progress.best)
-    return progress
+        state.model.load_state_dict(progress.best)
 
 
-def _train_one(
-    config: TrialConfig, lesson: Lesson, model: JointModel, optimiser: Adam, progress: Progress, epoch: int
-) -> None:
-    entry = train_epoch(model, optimiser, config, lesson, epoch)
+def _train_one(config: TrialConfig, lesson: Lesson, state: _State, epoch: int, alive: Alive) -> None:
+    model, progress = state.model, state.progress
+    entry = train_epoch(model, state.optimiser, config, lesson, epoch, alive)
+    alive()
     if epoch == config.training.epochs or epoch % config.training.evaluate_every == 0:
         table = score_clips(model, config, lesson, lesson.data.labelled_rows)
         entry["omega"] = metrics_dict(cells(table))["omega"]
@@ -153,15 +191,8 @@ def best_epoch(history: list[dict[str, float]]) -> int:
     return int(max(evaluated, key=lambda entry: entry["omega"])["epoch"]) if evaluated else 0
 
 
-def _write_bundle(
-    config: TrialConfig,
-    lesson: Lesson,
-    bundle: Bundle,
-    model: JointModel,
-    progress: Progress,
-    number: int,
-    first_block: str,
-) -> None:
+def _write_bundle(config: TrialConfig, lesson: Lesson, bundle: Bundle, state: _State, number: int) -> None:
+    model, progress = state.model, state.progress
     data = lesson.data
     table = score_clips(model, config, lesson, np.arange(len(data.clips)))
     weights = save({name: tensor.cpu().contiguous() for name, tensor in model.state_dict().items()})
@@ -176,7 +207,7 @@ def _write_bundle(
         n_parameters=model.n_scoring_parameters(),
         data_digest=data.digest,
         weights_sha256=hashlib.sha256(weights).hexdigest(),
-        initial_block_sha256=first_block,
+        initial_block_sha256=state.first_block,
         classes=list(table.classes),
         seconds=sum(entry["seconds"] for entry in progress.history),
         finished=datetime.now(UTC).isoformat(timespec="seconds"),

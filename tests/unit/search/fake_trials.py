@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,10 @@ from ray import tune
 from oddsound.config import TrialConfig
 from oddsound.search.space import load_space
 from oddsound.search.studies import MachinePlan, feature_name
-from oddsound.training.bundle import Bundle, TrialResult
+from oddsound.training.bundle import Bundle, TrialResult, write_atomically
 
 DIGEST = "digest"
+EMPTY_SAFETENSORS = (2).to_bytes(8, "little") + b"{}"
 
 
 def plan(machine: str, n_trials: int, seed: int = 0) -> MachinePlan:
@@ -29,6 +31,9 @@ def omega_of(config: TrialConfig) -> float:
 def write_bundle(trials: Path, config: TrialConfig, number: int, omega: float) -> Bundle:
     bundle = start_bundle(trials, config)
     bundle.write("history.json", [])
+    write_atomically(bundle.weights, EMPTY_SAFETENSORS)
+    with zipfile.ZipFile(bundle.scores_path, "w"):
+        pass
     bundle.write_result(
         TrialResult(config.identity, config.machine, number, {"omega": omega}, 1, DIGEST, "", 0.0, "")
     )

@@ -8,7 +8,7 @@ from safetensors.numpy import load_file
 from tests.unit.training.trials import changed, same_bytes, silent, stop_after
 
 from oddsound.config import TrialConfig
-from oddsound.errors import BundleError, DataError, TrialError
+from oddsound.errors import DataError, TrialError
 from oddsound.scoring.anomaly import score_from_probabilities
 from oddsound.scoring.omega import cells, omega
 from oddsound.training.bundle import Bundle
@@ -128,15 +128,32 @@ def test_a_bundle_of_other_recordings_is_refused(
         run_trial(changed(small_config, epochs=1), other, silent, trials=tmp_path)
 
 
-def test_a_damaged_checkpoint_is_refused_by_name(
-    machine_data: MachineData, small_config: TrialConfig, tmp_path: Path
+def test_a_damaged_checkpoint_is_set_aside_and_the_trial_begins_anew(
+    machine_data: MachineData, small_config: TrialConfig, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(KeyboardInterrupt):
-        run_trial(small_config, machine_data, stop_after(1), trials=tmp_path)
-    checkpoint = Bundle(tmp_path / "fan" / small_config.identity).checkpoint
-    checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
-    with pytest.raises(BundleError, match=r"checkpoint\.pt: can't be read .*; remove it"):
-        run_trial(small_config, machine_data, silent, trials=tmp_path)
+        run_trial(small_config, machine_data, stop_after(1), trials=tmp_path / "cut")
+    checkpoint = Bundle(tmp_path / "cut" / "fan" / small_config.identity).checkpoint
+    damaged = checkpoint.read_bytes()[:1000]
+    checkpoint.write_bytes(damaged)
+    bundle = run_trial(small_config, machine_data, silent, trials=tmp_path / "cut")
+    assert "checkpoint.pt is damaged: now checkpoint.damaged" in capfd.readouterr().err
+    assert (bundle.path / "checkpoint.damaged").read_bytes() == damaged
+    whole = run_trial(small_config, machine_data, silent, trials=tmp_path / "whole")
+    assert bundle.weights.read_bytes() == whole.weights.read_bytes()
+
+
+def test_it_gives_signs_of_life_and_keeps_its_history_while_it_trains(
+    machine_data: MachineData, small_config: TrialConfig, tmp_path: Path
+) -> None:
+    signs: list[int] = []
+    with pytest.raises(KeyboardInterrupt):
+        run_trial(
+            small_config, machine_data, stop_after(2), trials=tmp_path, alive=lambda: signs.append(len(signs))
+        )
+    n_batches = len(machine_data.train_rows) // small_config.training.batch_size
+    assert len(signs) >= 2 * n_batches
+    assert [e["epoch"] for e in Bundle(tmp_path / "fan" / small_config.identity).history()] == [1, 2]
 
 
 def test_a_checkpoint_of_other_recordings_is_refused(
