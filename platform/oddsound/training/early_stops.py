@@ -82,20 +82,17 @@ def course_of(bundle: Bundle, asha: Asha) -> Course:
     Raises BundleError where a file of it is damaged.
     """
     course = Course(asha, bundle.config().training.epochs)
-    stop = bundle.stop() if bundle.is_stopped else None
-    for epoch, omega in evaluated(bundle):
-        if stop is None or stop.rung not in course.reached:
-            course.report(epoch, omega)
-    course.stop = stop
-    course.trained = course.epochs if bundle.is_whole else stop.epoch if stop else course.trained
+    course.stop = bundle.stop() if bundle.is_stopped else None
+    history = bundle.history() if (bundle.path / "history.json").is_file() else []
+    for entry in filter(is_evaluated, history):
+        if course.stop is None or course.stop.rung not in course.reached:
+            course.report(int(entry["epoch"]), float(entry["omega"]))
+    course.trained = max((int(entry["epoch"]) for entry in history), default=0)
+    if bundle.is_whole:
+        course.trained = course.epochs
+    elif course.stop is not None:
+        course.trained = course.stop.epoch
     return course
-
-
-def evaluated(bundle: Bundle) -> list[tuple[int, float]]:
-    """Epoch and omega of each epoch of the history that has a finite one; [] where there is no history."""
-    if not (bundle.path / "history.json").is_file():
-        return []
-    return [(int(entry["epoch"]), float(entry["omega"])) for entry in bundle.history() if is_evaluated(entry)]
 
 
 def is_evaluated(entry: Mapping[str, Any]) -> bool:
