@@ -8,8 +8,8 @@ import pytest
 from tests.unit.search.fake_trials import instant, omega_of, plan
 
 from oddsound.config import TrialConfig
-from oddsound.search.run import run_search
-from oddsound.training.bundle import bundles, finished
+from oddsound.search.run import Conduct, run_search
+from oddsound.training.bundle import Stop, bundles, finished
 
 
 class Heard:
@@ -17,6 +17,8 @@ class Heard:
 
     def __init__(self) -> None:
         self.events: list[tuple[str, str, int]] = []
+        self.lines: list[str] = []
+        self.reasons: list[str] = []
 
     def started(self, config: TrialConfig, number: int) -> None:
         self.events.append(("started", config.machine, number))
@@ -27,8 +29,18 @@ class Heard:
     def finished(self, config: TrialConfig, number: int, omega: float) -> None:
         self.events.append(("finished", config.machine, number))
 
+    def restarted(self, config: TrialConfig, number: int, reason: str) -> None:
+        self.events.append(("restarted", config.machine, number))
+
+    def stopped(self, config: TrialConfig, number: int, stop: Stop) -> None:
+        self.events.append(("stopped", config.machine, number))
+
     def failed(self, config: TrialConfig, number: int, reason: str) -> None:
         self.events.append(("failed", config.machine, number))
+        self.reasons.append(reason)
+
+    def said(self, line: str) -> None:
+        self.lines.append(line)
 
 
 @pytest.mark.slow
@@ -60,5 +72,5 @@ def test_every_machine_type_in_one_experiment(
 
 def test_nothing_missing_touches_no_cluster(tmp_path: Path) -> None:
     heard = Heard()
-    outcome = run_search([], tmp_path, heard, address="nowhere:1", trainable=instant)
+    outcome = run_search([], tmp_path, heard, Conduct(address="nowhere:1"), trainable=instant)
     assert (outcome.failures, outcome.interrupted, heard.events) == ([], False, [])

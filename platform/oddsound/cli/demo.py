@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from oddsound.cli.options import machines_option
-from oddsound.cli.run import run_all, run_options
+from oddsound.cli.options import machines_option, run_options
+from oddsound.cli.run import run_all
 
 
 @click.command()

@@ -14,6 +14,7 @@ from oddsound.cli.demo import demo
 from oddsound.cli.evaluate import evaluate
 from oddsound.cli.pretrain import pretrain
 from oddsound.cli.run import run
+from oddsound.cli.search import search
 from oddsound.cli.status import status
 from oddsound.cli.submission import submission
 from oddsound.cli.submit import submit
@@ -43,6 +44,7 @@ def oddsound(debug: bool) -> None:
       oddsound data check DATA          is this folder of recordings usable?
       oddsound pretrain CORPUS          weights for the backbone, from a labelled sound corpus
       oddsound run DATA --out RUN       search, register, fuse, write the submission
+      oddsound search DATA --out RUN    the search alone; --resume RUN goes on with one
       oddsound status RUN               done, running, failed, best, time left
       oddsound table1 DATA              the paper's Table 1, line by line
       oddsound evaluate SCORES          AUC, pAUC and omega of score files
@@ -52,7 +54,7 @@ def oddsound(debug: bool) -> None:
     """
 
 
-for _command in (demo, data, pretrain, run, status, table1, sync, submit, submission, evaluate):
+for _command in (demo, data, pretrain, run, search, status, table1, sync, submit, submission, evaluate):
     oddsound.add_command(_command)
 
 

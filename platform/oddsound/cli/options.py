@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -27,3 +28,129 @@ def _names(_context: click.Context, _option: click.Parameter, value: str | None)
     if not names:
         raise click.BadParameter("names no machine type")
     return names
+
+
+def _memory(_context: click.Context, _option: click.Parameter, value: str | None) -> int | str | None:
+    """GiB as bytes, or `auto`."""
+    if value is None or value == "auto":
+        return value
+    try:
+        given = float(value)
+    except ValueError:
+        given = 0.0
+    if not 0 < given < 1e6:
+        raise click.BadParameter(f"{value}: give GiB, e.g. 4, or auto")
+    return round(given * 2**30)
+
+
+_OPTIONS = (
+    click.option("--epochs", type=click.IntRange(1), help="Short for --set training.epochs=N."),
+    click.option(
+        "--config",
+        "configs",
+        multiple=True,
+        metavar="FILE",
+        help="YAML of trial settings laid over every search space's base; `smoke` is a shipped one.",
+    ),
+    click.option(
+        "--spaces",
+        type=click.Path(path_type=Path),
+        help="Folder of <machine>.yaml or default.yaml (table1: of table1.yaml).  [default: shipped]",
+    ),
+    click.option(
+        "--weights",
+        multiple=True,
+        metavar="NAME=FILE",
+        help="The checkpoint that model.pretrained NAME means, e.g. audioset=cnn.pth.",
+    ),
+    click.option("--set", "settings", multiple=True, metavar="A.B=V", help="One setting, e.g. loss.rho=0.1."),
+    click.option("--seed", default=0, show_default=True, type=click.IntRange(0)),
+    click.option(
+        "--tracking-uri", help="An MLflow server or sqlite:///FILE.  [default: OUT/mlflow/mlflow.db]"
+    ),
+    click.option(
+        "--max-concurrent",
+        default=0,
+        type=click.IntRange(0),
+        help="Trials at once.  [default: as many as fit]",
+    ),
+    click.option(
+        "--memory-per-trial",
+        callback=_memory,
+        metavar="GIB|auto",
+        help="Memory that a trial is given room for; auto measures it.  [default: not looked at]",
+    ),
+    click.option("--cpus-per-trial", default=1.0, show_default=True, type=click.FloatRange(0, min_open=True)),
+    click.option(
+        "--gpus-per-trial",
+        type=click.FloatRange(0),
+        help="A fraction shares one.  [default: by measured memory, where there are any]",
+    ),
+    click.option(
+        "--asha", is_flag=True, help="Stop trials early that are worse than most at the same epoch (ASHA)."
+    ),
+    click.option("--asha-grace", type=click.IntRange(1), help="Epochs before the first cut.  [default: 30]"),
+    click.option(
+        "--asha-reduction",
+        type=click.FloatRange(1, min_open=True),
+        help="One in so many goes on at each cut.  [default: 3]",
+    ),
+    click.option(
+        "--warm-start",
+        metavar="SEARCH",
+        help="Begin with the best trials of an earlier search: its name in MLflow, or its run's folder.",
+    ),
+    click.option(
+        "--retries",
+        default=3,
+        show_default=True,
+        type=click.IntRange(0),
+        help="How often a trial whose worker died is started again, counted from its last epoch.",
+    ),
+    click.option(
+        "--hang-s",
+        default=1800.0,
+        show_default=True,
+        type=click.FloatRange(1),
+        help="Seconds without a training step after which a trial is taken for hung and ended.",
+    ),
+    click.option(
+        "--stage",
+        type=click.Path(path_type=Path),
+        help="Folder on each node's own disk that features are copied to.  [default: read where they lie]",
+    ),
+    click.option("--ray-address", default="local", show_default=True, help="Of a running Ray cluster."),
+    click.option("--insecure", is_flag=True, help="Use a Ray cluster that has no token authentication."),
+    click.option(
+        "--accept-change",
+        is_flag=True,
+        help="Go on though settings, recordings or code are not those that OUT was begun with.",
+    ),
+    click.option("--cache", type=click.Path(path_type=Path), help="Of features.  [default: OUT/features]"),
+)
+
+_SUBMISSION_OPTIONS = (
+    click.option(
+        "--authors", type=click.Path(path_type=Path), help="YAML of the submission's authors; see the README."
+    ),
+    click.option(
+        "--pin", "pinned", multiple=True, metavar="MACHINE", help="Take S1's model for it in S2-S4."
+    ),
+)
+
+
+def run_options(n_trials: int | None) -> Callable[[Command], Command]:
+    """The options of whatever searches; `n_trials` is the default of --trials. None is for what writes
+    no submission and knows its trials: neither --trials nor --authors and --pin."""
+    trials = click.option(
+        "--trials", default=n_trials, show_default=True, type=click.IntRange(1), help="For each machine type."
+    )
+
+    def add(command: Command) -> Command:
+        for option in reversed(
+            (trials, *_OPTIONS, *_SUBMISSION_OPTIONS) if n_trials is not None else _OPTIONS
+        ):
+            command = option(command)
+        return command
+
+    return add

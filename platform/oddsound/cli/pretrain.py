@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from oddsound.cli.run import prepare_ray
 
 if TYPE_CHECKING:
     from oddsound.recordings.corpus import Corpus
@@ -51,6 +52,7 @@ _SHORT = {
 @click.option("--cpus", type=click.FloatRange(0, min_open=True), help="[default: all of a node]")
 @click.option("--gpus", type=click.FloatRange(0), help="[default: 1 where there are any]")
 @click.option("--ray-address", default="local", show_default=True, help="Of a running Ray cluster.")
+@click.option("--insecure", is_flag=True, help="Use a Ray cluster that has no token authentication.")
 def pretrain(corpus: Path, out: Path, **options: Any) -> None:
     """Teach the detector's backbone the labels of CORPUS and register the weights.
 
@@ -63,14 +65,11 @@ def pretrain(corpus: Path, out: Path, **options: Any) -> None:
     category; audio in audio/ or beside it. AudioSet style: segments CSVs, audio as <YTID>.wav, .flac or
     .ogg. The same command again does only what is missing.
     """
-    if options["ray_address"] != "local":
-        # Ray's clients send a cluster's token only when told so before ray is imported.
-        os.environ.setdefault("RAY_AUTH_MODE", "token")
+    prepare_ray(options["ray_address"], options["insecure"])  # before ray is imported
     from oddsound.cli.stages import dataset_name
     from oddsound.recordings.corpus import read_corpus
     from oddsound.search.driver import sole_driver
 
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     given = _given(options)
     found = read_corpus(corpus)
     _say_what_was_found(found)
@@ -105,6 +104,7 @@ def _pretrain(corpus: Corpus, config: PretrainConfig, out: Path, options: dict[s
         cpus=options["cpus"],
         gpus=options["gpus"],
         address=options["ray_address"],
+        insecure=options["insecure"],
     )
     _conclude(bundle, record_pretrained(store, bundle), store.uri)
 

@@ -14,6 +14,7 @@ from rich.live import Live
 from rich.table import Table
 
 from oddsound.config import TrialConfig
+from oddsound.training.bundle import Stop
 
 _SILENCE_S = 60.0
 
@@ -24,6 +25,7 @@ class _Row:
     done: int = 0
     running: int = 0
     failed: int = 0
+    stopped: int = 0
     best: float | None = None
 
 
@@ -51,8 +53,9 @@ class Progress:
 
     def started(self, config: TrialConfig, number: int) -> None:
         with self._lock:
-            self._running.add(config.identity)
-            self._rows[config.machine].running += 1
+            if config.identity not in self._running:
+                self._running.add(config.identity)
+                self._rows[config.machine].running += 1
 
     def epoch(self, config: TrialConfig, number: int, metrics: dict[str, float]) -> None:
         """A line a minute, so that a long trial isn't silent."""
@@ -65,6 +68,20 @@ class Progress:
         row.done += 1
         row.best = omega if row.best is None else max(row.best, omega)
         self._say(f"{_name(config, number)} finished: omega {omega:.2%}", config.machine)
+
+    def stopped(self, config: TrialConfig, number: int, stop: Stop) -> None:
+        row = self._ended(config)
+        row.done += 1
+        row.stopped += 1
+        self._say(f"{_name(config, number)} stopped at epoch {stop.epoch}: {stop.omega:.2%}", config.machine)
+
+    def restarted(self, config: TrialConfig, number: int, reason: str) -> None:
+        self._ended(config)
+        self._say(f"{_name(config, number)} is started again: {reason}", config.machine)
+
+    def said(self, line: str) -> None:
+        """Of no trial: what was found damaged, what couldn't be written."""
+        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def failed(self, config: TrialConfig, number: int, reason: str) -> None:
         row = self._ended(config)
@@ -89,12 +106,12 @@ class Progress:
     def _table(self) -> Table:
         table = Table(title=f"search, {time.monotonic() - self._begun:.0f} s", title_justify="left")
         table.add_column("machine")
-        for name in ("done", "running", "failed", "best omega"):
+        for name in ("done", "running", "stopped", "failed", "best omega"):
             table.add_column(name, justify="right")
         for name, row in self._rows.items():
             best = "-" if row.best is None else f"{row.best:.2%}"
-            failed = str(row.failed or "-")
-            table.add_row(name, f"{row.done}/{row.wanted}", str(row.running or "-"), failed, best)
+            counts = [str(n or "-") for n in (row.running, row.stopped, row.failed)]
+            table.add_row(name, f"{row.done}/{row.wanted}", *counts, best)
         return table
 
 

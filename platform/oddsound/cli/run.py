@@ -2,92 +2,27 @@
 
 from __future__ import annotations
 
-import os
-import signal
+import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from oddsound.cli.options import Command, machines_option
+from oddsound.cli.options import machines_option, run_options
 
 if TYPE_CHECKING:
+    from oddsound.cli.stages import Drive
     from oddsound.recordings.index import DataIndex
     from oddsound.search.record import RunRecord
-    from oddsound.search.run import Outcome
+    from oddsound.search.run import Conduct
     from oddsound.search.space import SearchSpace
+    from oddsound.search.told import Outcome
     from oddsound.submission.authors import Authors
+    from oddsound.training.early_stops import Asha
 
 Finish = Callable[[Path, "RunRecord", "Authors", Sequence[str]], None]
 """What is done with a run's folder once its search is over; the last are the pinned machine types."""
-
-_OPTIONS = (
-    click.option("--epochs", type=click.IntRange(1), help="Short for --set training.epochs=N."),
-    click.option(
-        "--config",
-        "configs",
-        multiple=True,
-        metavar="FILE",
-        help="YAML of trial settings laid over every search space's base; `smoke` is a shipped one.",
-    ),
-    click.option(
-        "--spaces",
-        type=click.Path(path_type=Path),
-        help="Folder of <machine>.yaml or default.yaml (table1: of table1.yaml).  [default: shipped]",
-    ),
-    click.option(
-        "--weights",
-        multiple=True,
-        metavar="NAME=FILE",
-        help="The checkpoint that model.pretrained NAME means, e.g. audioset=cnn.pth.",
-    ),
-    click.option("--set", "settings", multiple=True, metavar="A.B=V", help="One setting, e.g. loss.rho=0.1."),
-    click.option("--seed", default=0, show_default=True, type=click.IntRange(0)),
-    click.option(
-        "--tracking-uri", help="An MLflow server or sqlite:///FILE.  [default: OUT/mlflow/mlflow.db]"
-    ),
-    click.option(
-        "--max-concurrent",
-        default=0,
-        type=click.IntRange(0),
-        help="Trials at once.  [default: as many as fit]",
-    ),
-    click.option("--cpus-per-trial", default=1.0, show_default=True, type=click.FloatRange(0, min_open=True)),
-    click.option(
-        "--gpus-per-trial",
-        type=click.FloatRange(0),
-        help="A fraction shares one.  [default: 1 where there are any]",
-    ),
-    click.option("--ray-address", default="local", show_default=True, help="Of a running Ray cluster."),
-    click.option("--cache", type=click.Path(path_type=Path), help="Of features.  [default: OUT/features]"),
-)
-
-_SUBMISSION_OPTIONS = (
-    click.option(
-        "--authors", type=click.Path(path_type=Path), help="YAML of the submission's authors; see the README."
-    ),
-    click.option(
-        "--pin", "pinned", multiple=True, metavar="MACHINE", help="Take S1's model for it in S2-S4."
-    ),
-)
-
-
-def run_options(n_trials: int | None) -> Callable[[Command], Command]:
-    """The options of whatever searches; `n_trials` is the default of --trials. None is for what writes
-    no submission and knows its trials: neither --trials nor --authors and --pin."""
-    trials = click.option(
-        "--trials", default=n_trials, show_default=True, type=click.IntRange(1), help="For each machine type."
-    )
-
-    def add(command: Command) -> Command:
-        for option in reversed(
-            (trials, *_OPTIONS, *_SUBMISSION_OPTIONS) if n_trials is not None else _OPTIONS
-        ):
-            command = option(command)
-        return command
-
-    return add
 
 
 @click.command()
@@ -120,47 +55,65 @@ def run_all(
 ) -> None:
     """Every stage up to MLflow, then `finish` with what was searched.
 
-    `space`: the one search space for all machine types; None takes each one's own. SIGTERM is
-    taken as SIGINT: the search stops and can be gone on with.
+    `space`: the one search space for all machine types; None takes each one's own. SIGINT and SIGTERM
+    stop the search, which can be gone on with; a second one ends it at once.
     """
-    if options["ray_address"] != "local":
-        # Ray's clients send a cluster's token only when told so before ray is imported.
-        os.environ.setdefault("RAY_AUTH_MODE", "token")
+    prepare_ray(options["ray_address"], options["insecure"])  # before ray is imported
     from oddsound.cli import stages
     from oddsound.recordings.index import index_folder
     from oddsound.search.driver import sole_driver
+    from oddsound.search.interrupts import Interrupts
     from oddsound.search.space import load_space, read_space, spaces_folder
     from oddsound.submission.authors import read_authors
 
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
-    authors = read_authors(options["authors"])
-    overlays = overrides(options)
-    index = index_folder(data, machines)
-    spaces = [
-        read_space(machine, (options["spaces"] or spaces_folder()) / f"{space}.yaml", overlays)
-        if space
-        else load_space(machine, overlays, options["spaces"])
-        for machine in index.machines
-    ]
-    stages.refuse_unusable(index, spaces)
     out = out.absolute()  # workers have a folder of their own
-    with sole_driver(out):
-        record, outcome = _search(index, spaces, out, options)
-        if stages.searched(out, record):
-            finish(out, record, authors, options["pinned"])
-        stages.refuse_failures(outcome, out)
+    interrupts = Interrupts(go_on(out))
+    with interrupts.handled():
+        authors = read_authors(options["authors"])
+        overlays = overrides(options)
+        index = index_folder(data, machines)
+        spaces = [
+            read_space(machine, (options["spaces"] or spaces_folder()) / f"{space}.yaml", overlays)
+            if space
+            else load_space(machine, overlays, options["spaces"])
+            for machine in index.machines
+        ]
+        stages.refuse_unusable(index, spaces)
+        with sole_driver(out) as signs:
+            if signs.predecessor:
+                stages.talk(f"taking over from {signs.predecessor}, which died")
+            asked = {"machines": machines, "space": space, **options}
+            record, outcome = _search(index, spaces, out, asked, stages.Drive(signs, interrupts))
+            if stages.searched(out, record):
+                finish(out, record, authors, options["pinned"])
+            stages.refuse_failures(outcome, out)
+
+
+def prepare_ray(address: str, insecure: bool) -> None:
+    """Ray's token, before ray is imported."""
+    from oddsound.search.auth import prepare_authentication
+
+    note = prepare_authentication(address, insecure)
+    if note:
+        click.echo(note, err=True)
+
+
+def go_on(out: Path) -> str:
+    return f"Go on with: oddsound search --resume {shlex.quote(str(out))}"
 
 
 def _search(
-    index: DataIndex, spaces: list[SearchSpace], out: Path, options: dict[str, Any]
+    index: DataIndex, spaces: list[SearchSpace], out: Path, options: dict[str, Any], drive: Drive
 ) -> tuple[RunRecord, Outcome]:
     """The stages up to MLflow, which write below `out`."""
     from oddsound.cli import stages
+    from oddsound.cli.resume import as_asked
     from oddsound.cli.submit import refuse_unknown
+    from oddsound.cli.warm_start import first_points
     from oddsound.cli.weights import prepare_weights
     from oddsound.errors import Interrupted, TrackingError
+    from oddsound.search.code_version import code_version
     from oddsound.search.record import agree, known_uri, write_record
-    from oddsound.search.run import Resources
     from oddsound.tracking.store import canonical, open_store
 
     uri = canonical(options["tracking_uri"]) if options["tracking_uri"] else known_uri(out)
@@ -169,20 +122,69 @@ def _search(
     given = _given_weights(options["weights"])
     spaces, weights = prepare_weights(spaces, given, out / "weights", store)
     digests = {machine: index.digest(machine) for machine in index.machines}
-    asked = {s.machine: stages.begun_with(s, index, digests[s.machine], options["seed"]) for s in spaces}
-    record = agree(out, stages.dataset_name(index.root), index.root, uri, asked)
+    asha = _asha(options)
+    first = first_points(options["warm_start"], spaces, store, out)
+    asked = {
+        space.machine: stages.begun_with(space, index, digests[space.machine], options["seed"], asha, first)
+        for space in spaces
+    }
+    record = agree(
+        out,
+        stages.dataset_name(index.root),
+        index.root,
+        uri,
+        asked,
+        code_version(),
+        accept_change=options["accept_change"],
+    )
     refuse_unknown(options["pinned"], record)
-    resources = Resources(options["cpus_per_trial"], options["gpus_per_trial"], options["max_concurrent"])
-    ask = stages.Ask(options["trials"], options["seed"], resources, options["ray_address"])
+    ask = stages.Ask(options["trials"], options["seed"], _conduct(options), asha, first)
     cache = (options["cache"] or out / "features").absolute()
     plans = stages.prepare_features(index, spaces, digests, cache, ask, weights)
+    record.wanted |= {plan.machine: plan.n_wanted for plan in plans}
+    record.command = as_asked(options)
     write_record(out, record)
-    outcome, writer = stages.search(plans, out, record, ask)
+    outcome, writer = stages.search(plans, out, record, ask, drive)
     if outcome.interrupted:
-        raise Interrupted("the search was interrupted; the same command goes on from here")
+        raise Interrupted(f"the search was interrupted; the same command goes on from here. {go_on(out)}")
     if writer.problem:
         raise TrackingError(f"{writer.problem}; every trial is in {out}, the same command sends the rest")
     return record, outcome
+
+
+def _asha(options: dict[str, Any]) -> Asha | None:
+    """Raises ConfigError where ASHA's settings are given without it."""
+    from oddsound.errors import ConfigError
+    from oddsound.training.early_stops import Asha
+
+    given = {
+        name: options[f"asha_{option}"]
+        for name, option in (("grace_epochs", "grace"), ("reduction", "reduction"))
+        if options[f"asha_{option}"] is not None
+    }
+    if given and not options["asha"]:
+        raise ConfigError("--asha-grace and --asha-reduction are settings of --asha; give that too")
+    return Asha(**given) if options["asha"] else None
+
+
+def _conduct(options: dict[str, Any]) -> Conduct:
+    from oddsound.search.run import Conduct, Resources
+
+    resources = Resources(
+        cpus_per_trial=options["cpus_per_trial"],
+        gpus_per_trial=options["gpus_per_trial"],
+        memory_per_trial=options["memory_per_trial"],
+        max_concurrent=options["max_concurrent"],
+    )
+    return Conduct(
+        resources=resources,
+        address=options["ray_address"],
+        insecure=options["insecure"],
+        retries=options["retries"],
+        hang_s=options["hang_s"],
+        stage=options["stage"].absolute() if options["stage"] else None,
+        asha=_asha(options),
+    )
 
 
 def _given_weights(given: Sequence[str]) -> dict[str, Path]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,13 @@ from oddsound.errors import DataError, RecordingError, SearchError
 from oddsound.features.cache import build_cache, open_cache
 from oddsound.recipes import is_efficientnet
 from oddsound.recordings.index import DataIndex
+from oddsound.search.driver import Signs
+from oddsound.search.interrupts import Interrupts
 from oddsound.search.record import RunRecord
-from oddsound.search.run import Outcome, Resources, run_search
+from oddsound.search.run import Conduct, run_search
 from oddsound.search.space import SearchSpace
-from oddsound.search.studies import MachinePlan, feature_name
+from oddsound.search.studies import MachinePlan, ended_trials, feature_name
+from oddsound.search.told import Outcome
 from oddsound.tracking.layout import Search
 from oddsound.tracking.reading import load_tracked
 from oddsound.tracking.registry import TrackedTrial, best_trials, register_best
@@ -30,10 +33,13 @@ from oddsound.tracking.writer import Writer
 from oddsound.training.bundle import finished
 from oddsound.training.classes import refuse_unlearnable
 from oddsound.training.data import refuse_unmeasurable
+from oddsound.training.early_stops import Asha
 from oddsound.training.segments import Segments
 
 _LAST_SYNC_S = 300.0
 """How long the end of a search waits for MLflow; the rest is for the same command, or `sync`."""
+_LAST_SYNC_KILLED_S = 5.0
+"""The same where it was interrupted: whoever ends it waits, or kills."""
 
 
 def talk(line: str) -> None:
@@ -52,8 +58,18 @@ class Ask:
 
     n_trials: int
     seed: int
-    resources: Resources
-    address: str
+    conduct: Conduct
+    asha: Asha | None = None
+    first: Mapping[str, Sequence[dict[str, Any]]] = field(default_factory=dict)
+    """What each machine type's search begins with after the paper's trial."""
+
+
+@dataclass(frozen=True)
+class Drive:
+    """The run folder's driver: what it says of itself, and how it takes signals."""
+
+    signs: Signs
+    interrupts: Interrupts
 
 
 def refuse_unusable(index: DataIndex, spaces: Sequence[SearchSpace]) -> None:
@@ -98,7 +114,8 @@ def prepare_features(
             raise RecordingError(f"{error}; `oddsound data check {index.root}` names all such") from error
         _look_at_lengths(space, caches)
         files = {name: str(path) for name, path in weights.items()}
-        plans.append(MachinePlan(space, digest, caches, ask.n_trials, ask.seed, files))
+        first = tuple(ask.first.get(space.machine, ()))
+        plans.append(MachinePlan(space, digest, caches, ask.n_trials, ask.seed, files, first))
     return plans
 
 
@@ -115,7 +132,9 @@ def _look_at_lengths(space: SearchSpace, caches: Mapping[str, str]) -> None:
         )
 
 
-def search(plans: Sequence[MachinePlan], run: Path, record: RunRecord, ask: Ask) -> tuple[Outcome, Writer]:
+def search(
+    plans: Sequence[MachinePlan], run: Path, record: RunRecord, ask: Ask, drive: Drive
+) -> tuple[Outcome, Writer]:
     """Run what is missing while a writer sends what is finished to MLflow; both are returned at the end."""
     known = Search(record.search, record.dataset)
     writer = Writer(lambda: tracking(run, record), known, run / "trials", clip_counts(record))
@@ -125,11 +144,13 @@ def search(plans: Sequence[MachinePlan], run: Path, record: RunRecord, ask: Ask)
     try:
         talk("searching: Ray starts, the first trials take some seconds to show")
         with _TellingProgress(run, plans, writer) as progress:
-            outcome = run_search(plans, run, progress, ask.resources, address=ask.address)
+            outcome = run_search(
+                plans, run, progress, ask.conduct, signs=drive.signs, interrupts=drive.interrupts
+            )
         status = "KILLED" if outcome.interrupted else "FAILED" if outcome.failures else "FINISHED"
     finally:
         talk("sending to MLflow what it doesn't have yet")
-        writer.close(status, _LAST_SYNC_S)
+        writer.close(status, _LAST_SYNC_S if status != "KILLED" else _LAST_SYNC_KILLED_S)
     return outcome, writer
 
 
@@ -137,10 +158,23 @@ def tracking(run: Path, record: RunRecord) -> Store:
     return open_store(record.tracking_uri, run / "mlflow")
 
 
-def begun_with(space: SearchSpace, index: DataIndex, digest: str, seed: int) -> dict[str, Any]:
+def begun_with(
+    space: SearchSpace,
+    index: DataIndex,
+    digest: str,
+    seed: int,
+    asha: Asha | None,
+    first: Mapping[str, Sequence[dict[str, Any]]],
+) -> dict[str, Any]:
     """What decides a machine type's search, for the run's record; `clips` counts splits and labels."""
     clips = Counter(f"{clip.split}/{clip.label or 'unlabelled'}" for clip in index.of(space.machine))
-    return space.settings() | {"seed": seed, "data": digest, "clips": dict(clips)}
+    return space.settings() | {
+        "seed": seed,
+        "data": digest,
+        "clips": dict(clips),
+        "asha": asdict(asha) if asha else None,
+        "first": list(first.get(space.machine, ())),
+    }
 
 
 def clip_counts(record: RunRecord) -> dict[str, dict[str, int]]:
@@ -251,7 +285,13 @@ class _TellingProgress(Progress):
         super().failed(config, number, reason)
         self._writer.nudge(config.machine)
 
+    def stopped(self, config: Any, number: int, stop: Any) -> None:
+        super().stopped(config, number, stop)
+        self._writer.nudge(config.machine)
+
 
 def _so_far(run: Path, plan: MachinePlan) -> tuple[int, int, float | None]:
-    omegas = [bundle.result().omega for bundle in finished(run / "trials", plan.machine)]
-    return max(plan.n_wanted, len(omegas)), len(omegas), max(omegas, default=None)
+    """How many trials are wanted, how many have ended, and the best omega of the finished ones."""
+    over = ended_trials(plan, run / "trials")
+    omegas = [end.omega for end in over if not end.stopped]
+    return max(plan.n_wanted, len(over)), len(over), max(omegas, default=None)

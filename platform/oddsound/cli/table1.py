@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from oddsound.cli.options import machines_option
-from oddsound.cli.run import run_all, run_options
+from oddsound.cli.options import machines_option, run_options
+from oddsound.cli.run import run_all
 
 if TYPE_CHECKING:
     from oddsound.config import TrialConfig

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import ray
 import torch
 from ray import tune
 
-from oddsound.errors import DataError, Interrupted, SearchError
+from oddsound.errors import DataError, Interrupted, OddsoundError, SearchError
 from oddsound.features.corpus_cache import open_corpus_cache
-from oddsound.search.run import LOCAL, Resources, cluster, share
+from oddsound.search.cluster import LOCAL, cluster
+from oddsound.search.interrupts import Interrupts, StopAtReport
+from oddsound.search.run import Resources, share
 from oddsound.training.pretrain_bundle import PretrainBundle
 from oddsound.training.pretrain_config import PretrainConfig
 from oddsound.training.pretraining import bundle_of, pretrain, refuse_unlearnable
@@ -24,6 +27,9 @@ from oddsound.training.pretraining import bundle_of, pretrain, refuse_unlearnabl
 _YIELDING = ("OMP_WAIT_POLICY", "PASSIVE")
 """Threads that wait give up their CPU: on a busy machine an epoch takes a fifth of the time
 (docs/results/pretrain.md)."""
+
+_RETRIES = 3
+"""How often a worker that died is started again; it goes on from its last epoch."""
 
 Told = Callable[[dict[str, float]], None]
 """Is told of each epoch, in the driver's process. It must not raise."""
@@ -47,6 +53,7 @@ def run_pretraining(
     cpus: float | None = None,
     gpus: float | None = None,
     address: str = LOCAL,
+    insecure: bool = False,
 ) -> PretrainBundle:
     """The whole bundle below `run`/pretrain, trained where it isn't there yet; then no cluster is touched.
 
@@ -59,16 +66,23 @@ def run_pretraining(
     if begun.is_whole:
         return begun
     os.environ.setdefault(*_YIELDING)
-    with cluster(address):
-        failed = bool(_tuner(job, run, folder, told, _resources(cpus, gpus)).fit().errors)
-    shutil.rmtree(run / "ray", ignore_errors=True)  # Tune's snapshots: nothing is ever read from them
+    go_on = "The same command goes on from the last epoch."
+    interrupts, stopper = Interrupts(go_on), StopAtReport()
+    with (
+        interrupts.handled(),
+        TemporaryDirectory(prefix="oddsound-tune-") as scratch,
+        cluster(address, go_on, insecure=insecure),
+    ):
+        tuner = _tuner(job, Path(scratch), folder, told, stopper, _resources(cpus, gpus))
+        with interrupts.searching(stopper.ask):
+            tuner.fit()
     bundle = bundle_of(job.config, job.corpus_digest, folder)
     if bundle.is_whole:
         return bundle
-    if failed:
-        reason = bundle.failure() or "the worker died without a word"
-        raise SearchError(f"pretraining failed: {reason}; what it has learnt is in {bundle.path}")
-    raise Interrupted("pretraining was interrupted; the same command goes on from the last epoch")
+    if stopper.asked:
+        raise Interrupted("pretraining was interrupted; the same command goes on from the last epoch")
+    reason = bundle.failure() or "its worker died again and again"
+    raise SearchError(f"pretraining failed: {reason}; what it has learnt is in {bundle.path}")
 
 
 def _resources(cpus: float | None, gpus: float | None) -> dict[str, float]:
@@ -82,7 +96,14 @@ def _resources(cpus: float | None, gpus: float | None) -> dict[str, float]:
     return {"cpu": cpus, "gpu": gpus}
 
 
-def _tuner(job: Pretraining, run: Path, folder: Path, told: Told, resources: dict[str, float]) -> tune.Tuner:
+def _tuner(
+    job: Pretraining,
+    scratch: Path,
+    folder: Path,
+    told: Told,
+    stopper: StopAtReport,
+    resources: dict[str, float],
+) -> tune.Tuner:
     handed = {
         "pretrain": job.config.model_dump(),
         "corpus_digest": job.corpus_digest,
@@ -96,7 +117,9 @@ def _tuner(job: Pretraining, run: Path, folder: Path, told: Told, resources: dic
         tune_config=tune.TuneConfig(trial_name_creator=_name, trial_dirname_creator=_name),
         run_config=tune.RunConfig(
             name=f"pretrain-{time.time_ns()}",
-            storage_path=str(run.absolute() / "ray"),
+            storage_path=str(scratch),
+            stop=stopper,
+            failure_config=tune.FailureConfig(max_failures=_RETRIES),
             callbacks=[_Telling(told)],
             verbose=0,
         ),
@@ -112,7 +135,8 @@ def train_backbone(handed: dict[str, Any]) -> None:
     if data.digest != handed["corpus_digest"]:
         raise DataError(f"{config.corpus}: the features in {handed['cache']} are of another corpus")
     weights = Path(handed["weights"]) if handed["weights"] else None
-    pretrain(config, data, tune.report, folder=Path(handed["folder"]), weights=weights)
+    with contextlib.suppress(OddsoundError):  # it is in failure.json; raised, it would be tried again
+        pretrain(config, data, tune.report, folder=Path(handed["folder"]), weights=weights)
 
 
 class _Telling(tune.Callback):  # type: ignore[misc]

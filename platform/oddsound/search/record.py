@@ -24,6 +24,15 @@ class RunRecord:
     data: str
     tracking_uri: str | None
     machines: dict[str, Any] = field(default_factory=dict)
+    wanted: dict[str, int] = field(default_factory=dict)
+    """Finished trials that are wanted of each machine type."""
+    code: dict[str, str] = field(default_factory=dict)
+    """`code_version` of what the trials were made with."""
+    command: dict[str, Any] = field(default_factory=dict)
+    """The search as it was asked for last: `options` by name, and the folder `cwd` that its relative
+    paths are of. It is what `oddsound search --resume` asks for again."""
+    changes: list[dict[str, Any]] = field(default_factory=list)
+    """When the run went on with something else than it was begun with, and what."""
 
 
 def read_record(run: Path) -> RunRecord:
@@ -43,38 +52,52 @@ def known_uri(run: Path) -> str | None:
 
 
 def agree(
-    run: Path, dataset: str, data: Path, tracking_uri: str | None, machines: Mapping[str, Mapping[str, Any]]
+    run: Path,
+    dataset: str,
+    data: Path,
+    tracking_uri: str | None,
+    machines: Mapping[str, Mapping[str, Any]],
+    code: Mapping[str, str],
+    *,
+    accept_change: bool = False,
 ) -> RunRecord:
     """The run's record with `machines` in it; nothing is written, see `write_record`.
 
     `tracking_uri` None keeps the run's. Raises ConfigError, naming the first difference, where the run
-    was begun with something else.
+    was begun with something else, unless the change is accepted: then the record says so. On other
+    recordings it is another search: MLflow then has the trials under a name of their own.
     """
     if (run / "run.json").is_file():
         record = read_record(run)
     else:
-        name = f"{datetime.now(UTC):%Y%m%d}-{secrets.token_hex(4)}"
-        record = RunRecord(name, dataset, str(data.absolute()), tracking_uri)
+        record = RunRecord(_new_name(), dataset, str(data.absolute()), tracking_uri, code=dict(code))
     asked = json.loads(json.dumps(machines))  # tuples as the lists that JSON makes of them
-    begun = {"dataset": record.dataset, **{m: record.machines[m] for m in asked if m in record.machines}}
-    now = {"dataset": dataset, **{m: asked[m] for m in begun if m in asked}}
-    _refuse_change(run, begun, now)
+    known = {m: record.machines[m] for m in asked if m in record.machines}
+    begun = {"dataset": record.dataset, "code": record.code, **known}
+    now = {"dataset": dataset, "code": dict(code), **{m: asked[m] for m in known}}
+    changes = [f"{path} {before!r}, now it is {after!r}" for path, before, after in _differences(begun, now)]
+    if changes and not accept_change:
+        raise ConfigError(
+            f"{run}: was begun with {changes[0]}; give what it was begun with, another --out, or "
+            "--accept-change to go on with it"
+        )
+    if changes:
+        record.changes.append({"when": datetime.now(UTC).isoformat(timespec="seconds"), "what": changes})
+    if dataset != record.dataset or any(known[m]["data"] != asked[m]["data"] for m in known):
+        record.search, record.dataset, record.data = _new_name(), dataset, str(data.absolute())
     record.tracking_uri = tracking_uri or record.tracking_uri
+    record.code = dict(code)
     record.machines |= asked
     return record
+
+
+def _new_name() -> str:
+    return f"{datetime.now(UTC):%Y%m%d}-{secrets.token_hex(4)}"
 
 
 def write_record(run: Path, record: RunRecord) -> None:
     """From now on the run is of this record."""
     write_atomically(run / "run.json", json.dumps(asdict(record), indent=1, sort_keys=True).encode())
-
-
-def _refuse_change(run: Path, begun: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    for path, before, after in _differences(begun, now):
-        raise ConfigError(
-            f"{run}: was begun with {path} {before!r}, now it is {after!r}; "
-            "give what it was begun with, or another --out"
-        )
 
 
 def _differences(before: Any, after: Any, path: str = "") -> Iterator[tuple[str, Any, Any]]:

@@ -111,10 +111,16 @@ class SearchSpace:
 
     def params(self, config: TrialConfig) -> dict[str, Any] | None:
         """The searched settings' values in `config`; None where it isn't a trial of this space."""
+        values = self.values(config)
+        same = values is not None and self.trial(values, config.training.seed) == config
+        return values if same else None
+
+    def values(self, config: TrialConfig) -> dict[str, Any] | None:
+        """What the searched settings are in `config`, whatever else it says; None where one of them lies
+        outside of the space."""
         values = {path: _at(config, path) for path in self.dimensions}
-        same = self.trial(values, config.training.seed) == config
         inside = all(_holds(distribution, values[path]) for path, distribution in self.dimensions.items())
-        return values if same and inside else None
+        return values if inside else None
 
     def front_ends(self) -> list[TrialConfig]:
         """One configuration for each front end that a trial can ask for.

@@ -23,7 +23,7 @@ from oddsound.config import TrialConfig
 from oddsound.search.sampler import NumberedTPE
 from oddsound.search.space import SearchSpace
 from oddsound.search.watchdog import HANG_S
-from oddsound.training.bundle import bundles
+from oddsound.training.bundle import Bundle, bundles
 
 OBJECTIVE = "omega"
 
@@ -162,17 +162,19 @@ class EndedTrial:
         )
 
 
+def own_bundles(plan: MachinePlan, trials: Path) -> list[Bundle]:
+    """The bundles below `trials` whose configurations are the plan's; a changed plan leaves others there."""
+    return [b for b in bundles(trials, plan.machine) if plan.space.params(b.config()) is not None]
+
+
 def ended_trials(plan: MachinePlan, trials: Path) -> list[EndedTrial]:
     """The plan's own trials below `trials` that have a value, in the order of their numbers."""
     found = []
-    for bundle in bundles(trials, plan.machine):
-        config = bundle.config()
-        if plan.space.params(config) is None:
-            continue
+    for bundle in own_bundles(plan, trials):
         if bundle.is_whole:
-            found.append(EndedTrial(bundle.result().number, config, bundle.result().omega, False))
+            found.append(EndedTrial(bundle.result().number, bundle.config(), bundle.result().omega, False))
         elif bundle.is_stopped:
-            found.append(EndedTrial(bundle.stop().number, config, bundle.stop().omega, True))
+            found.append(EndedTrial(bundle.stop().number, bundle.config(), bundle.stop().omega, True))
     return sorted(found, key=lambda end: (end.number, end.config.identity))
 
 
@@ -191,13 +193,14 @@ class MachineStudies(Searcher):  # type: ignore[misc]
         self.studies = {plan.machine: MachineStudy(plan, trials) for plan in plans}
         self._alike = {"trials": str(trials), "hang_s": hang_s, "stage": str(stage) if stage else None}
         self._asked: dict[str, MachineStudy] = {}
+        self.stopping = False
 
     @property
     def n_waiting(self) -> int:
         return sum(study.waiting for study in self.studies.values())
 
     def suggest(self, trial_id: str) -> Any:
-        if not self.n_waiting:
+        if self.stopping or not self.n_waiting:
             return Searcher.FINISHED
         open_studies = [study for study in self.studies.values() if study.waiting]
         study = min(open_studies, key=lambda study: (study.running, -study.waiting))
@@ -221,6 +224,10 @@ class MachineStudies(Searcher):  # type: ignore[misc]
     ) -> None:
         failed = error or (result is not None and not _is_finite(result))
         self._asked.pop(trial_id).ended(trial_id, result, failed)
+
+    def stop(self) -> None:
+        """Ask for nothing more, and let what runs end with its next report."""
+        self.stopping = True
 
     def close(self) -> None:
         """The search is over, or was interrupted: no study has a trial that still runs."""

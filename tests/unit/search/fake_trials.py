@@ -53,7 +53,8 @@ def instant(handed: dict[str, Any]) -> None:
     assert handed["cache"] == f"cache/{config.machine}"
     if number == 2:
         start_bundle(Path(handed["trials"]), config).write("failure.json", {"reason": "TrialError: as told"})
-        raise RuntimeError("as told")
+        tune.report({"omega": float("nan"), "failed": "TrialError: as told"})
+        return
     omega = float("nan") if number == 3 else omega_of(config)
     write_bundle(Path(handed["trials"]), config, number, 0.0 if number == 3 else omega)
     tune.report({"omega": omega})
