@@ -168,7 +168,8 @@ def _asha(options: dict[str, Any]) -> Asha | None:
 
 
 def _conduct(options: dict[str, Any]) -> Conduct:
-    from oddsound.search.run import Conduct, Resources
+    from oddsound.search.resources import Resources
+    from oddsound.search.run import Conduct
 
     resources = Resources(
         cpus_per_trial=options["cpus_per_trial"],

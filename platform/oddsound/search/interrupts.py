@@ -26,7 +26,7 @@ class Interrupts:
     def __init__(self, go_on: str) -> None:
         self._go_on = go_on
         self._heard = False
-        self._stops: tuple[Callable[[], None], ...] = ()
+        self._stop: Callable[[], None] | None = None
         self._timer: threading.Timer | None = None
 
     @contextmanager
@@ -43,18 +43,18 @@ class Interrupts:
                 signal.signal(number, handler)
 
     @contextmanager
-    def searching(self, *stops: Callable[[], None]) -> Iterator[None]:
-        """In the block the first signal calls `stops`, which let running trials come to their next
+    def searching(self, stop: Callable[[], None]) -> Iterator[None]:
+        """In the block the first signal calls `stop`, which lets running trials come to their next
         checkpoint; after `GRACE_S` Tune ends them, by the signal that it takes for that."""
         before = signal.getsignal(signal.SIGUSR1)
         in_main = threading.current_thread() is threading.main_thread()
         if in_main:
             signal.signal(signal.SIGUSR1, _not_yet)  # until Tune has put its own in its place
-        self._stops = stops
+        self._stop = stop
         try:
             yield
         finally:
-            self._stops = ()
+            self._stop = None
             if self._timer is not None:
                 self._timer.cancel()
             if in_main:
@@ -65,11 +65,10 @@ class Interrupts:
             _say(f"interrupted again: ended at once. {self._go_on}")
             os._exit(Interrupted.exit_code)
         self._heard = True
-        if not self._stops:
+        if self._stop is None:
             raise KeyboardInterrupt
         _say(f"interrupted: what runs goes on to its next checkpoint, {GRACE_S:g} s at most; again: at once")
-        for stop in self._stops:
-            stop()
+        self._stop()
         self._timer = threading.Timer(GRACE_S, os.kill, (os.getpid(), signal.SIGUSR1))
         self._timer.daemon = True
         self._timer.start()

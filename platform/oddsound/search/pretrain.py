@@ -19,7 +19,7 @@ from oddsound.errors import DataError, Interrupted, OddsoundError, SearchError
 from oddsound.features.corpus_cache import open_corpus_cache
 from oddsound.search.cluster import LOCAL, cluster
 from oddsound.search.interrupts import Interrupts, StopAtReport
-from oddsound.search.run import Resources, share
+from oddsound.search.resources import Resources, fitting, node_types
 from oddsound.training.pretrain_bundle import PretrainBundle
 from oddsound.training.pretrain_config import PretrainConfig
 from oddsound.training.pretraining import bundle_of, pretrain, refuse_unlearnable
@@ -87,13 +87,12 @@ def run_pretraining(
 
 def _resources(cpus: float | None, gpus: float | None) -> dict[str, float]:
     """Raises ConfigError where no node has them."""
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    nodes = node_types()
     if gpus is None:
-        gpus = 1.0 if any(node.get("GPU", 0) for node in nodes) else 0.0
+        gpus = 1.0 if any(node.gpus for node in nodes) else 0.0
     if cpus is None:
-        cpus = max((float(node.get("CPU", 0)) for node in nodes if node.get("GPU", 0) >= gpus), default=1.0)
-    cpus, gpus = share(Resources(cpus, gpus))
-    return {"cpu": cpus, "gpu": gpus}
+        cpus = max((node.cpus for node in nodes if node.gpus >= gpus), default=1.0)
+    return fitting(Resources(cpus, gpus), nodes)
 
 
 def _tuner(
