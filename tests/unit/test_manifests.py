@@ -1,4 +1,4 @@
-"""What jobs/ gives to a cluster launcher and to KubeRay: known fields, a token, no secret, our Ray and CLI."""
+"""What jobs/ gives to the cluster launcher and KubeRay: known fields, token, no secret, our Ray and CLI."""
 
 from __future__ import annotations
 

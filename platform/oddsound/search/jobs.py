@@ -23,7 +23,7 @@ from oddsound.errors import ConfigError, SearchError
 from oddsound.search.space import spaces_folder
 
 _RUN_OPTIONS = ("--out", "--resume")
-_PATH_OPTIONS = (*_RUN_OPTIONS, "--cache", "--spaces", "--authors")
+_PATH_OPTIONS = (*_RUN_OPTIONS, "--cache", "--spaces", "--authors", "--stage")
 _T = TypeVar("_T")
 
 
@@ -75,8 +75,10 @@ def each_machine(job: Job) -> list[Job]:
 
 def refuse_relative_paths(job: Job) -> None:
     """Raises ConfigError for a path that would mean something else where the job runs: in Ray's folder."""
-    first = [word for word in job.arguments[:1] if not word.startswith("-")]
-    for path in [*first, *(value for name in _PATH_OPTIONS for value in job.given(name))]:
+    paths = [word for word in job.arguments[:1] if not word.startswith("-")]
+    paths += [value for name in _PATH_OPTIONS for value in job.given(name)]
+    paths += [named.partition("=")[2] for named in job.given("--weights")]
+    for path in paths:
         if not PurePosixPath(path).is_absolute():
             raise ConfigError(f"{path}: give the absolute path, of storage that every node sees")
 

@@ -47,7 +47,13 @@ def test_each_machine_needs_machines_and_a_run(words: list[str]) -> None:
 
 @pytest.mark.parametrize(
     "words",
-    [["data", "--out", "/r"], ["/d", "--out", "runs/a"], ["/d", "--cache=c"], ["--resume", "./r"]],
+    [
+        ["data", "--out", "/r"],
+        ["/d", "--out", "runs/a"],
+        ["/d", "--cache=c"],
+        ["--resume", "./r"],
+        ["/d", "--weights", "a=b"],
+    ],
 )
 def test_a_relative_path_would_be_in_a_folder_that_ray_deletes(words: list[str]) -> None:
     with pytest.raises(ConfigError, match="absolute"):
