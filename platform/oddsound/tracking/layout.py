@@ -2,7 +2,8 @@
 
     experiment   <dataset>/<machine>             one a machine type of a dataset
     parent run   <search id>                     one a search
-    child run    <machine>-<number>-<trial[:8]>  one a finished trial
+    child run    <machine>-<number>-<trial[:8]>  one a finished trial, and one a trial stopped early,
+                                                 of another kind, for it competes with no finished one
 
 Nothing here talks to a server.
 """
@@ -13,7 +14,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -23,6 +24,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_PARENT_RUN_I
 from oddsound.config import TrialConfig, flattened
 from oddsound.errors import BundleError, ConfigError
 from oddsound.training.bundle import Bundle, TrialResult
+from oddsound.training.early_stops import Asha
 
 KIND, SEARCH, TRIAL = "oddsound.kind", "oddsound.search", "oddsound.trial"
 COMPLETE = "oddsound.complete"
@@ -30,7 +32,10 @@ COMPLETE = "oddsound.complete"
 MACHINE, DATASET, OBJECTIVE = "oddsound.machine", "oddsound.dataset", "oddsound.objective"
 DATA_DIGEST, WEIGHTS = "oddsound.data_digest", "oddsound.weights_sha256"
 N_PARAMETERS, NUMBER = "oddsound.n_parameters", "oddsound.number"
-N_FINISHED, N_FAILED = "oddsound.n_finished", "oddsound.n_failed"
+N_FINISHED, N_FAILED, N_STOPPED = "oddsound.n_finished", "oddsound.n_failed", "oddsound.n_stopped"
+SAVINGS = "oddsound.asha_sha256"
+"""Of what the parent run says of early stopping: it is sent anew when that changes."""
+STOP_EPOCH, STOP_RUNG, STOP_OMEGA = "oddsound.stop_epoch", "oddsound.stop_rung", "oddsound.stop_omega"
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _DIGEST_LENGTH = 36
@@ -38,7 +43,8 @@ _DIGEST_LENGTH = 36
 
 @dataclass(frozen=True)
 class Search:
-    """One search: its id, the name of the dataset, and the metric that it maximises.
+    """One search: its id, the name of the dataset, the metric that it maximises, and by machine type how
+    it stops trials early, where it does.
 
     Raises ConfigError where a name holds more than letters, digits, `.`, `_` and `-`.
     """
@@ -46,6 +52,7 @@ class Search:
     id: str
     dataset: str
     objective: str = "omega"
+    asha: Mapping[str, Asha] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         for what, name in (("search id", self.id), ("dataset", self.dataset)):
@@ -64,7 +71,11 @@ class Trial:
 
     @property
     def run_name(self) -> str:
-        return f"{self.result.machine}-{self.result.number:03d}-{self.result.trial[:8]}"
+        return run_name(self.result.machine, self.result.number, self.result.trial)
+
+
+def run_name(machine: str, number: int, trial: str) -> str:
+    return f"{machine}-{number:03d}-{trial[:8]}"
 
 
 def experiment_name(dataset: str, machine: str) -> str:
@@ -101,21 +112,30 @@ def trial_metrics(trial: Trial) -> list[Metric]:
     """The numbers of each epoch, step = epoch, and the final metrics at the last epoch's step.
 
     The final ones take the place of an epoch's number of the same name and step, so MLflow's "latest
-    omega" is the one that the search orders by. Raises BundleError for NaN and inf: MLflow would
-    store 1.8e308 for the latter, and sort it first.
+    omega" is the one that the search orders by.
+    """
+    _, end = times(trial)
+    return epoch_metrics(trial.bundle, trial.history, end, trial.result.metrics)
+
+
+def epoch_metrics(
+    bundle: Bundle, history: list[dict[str, Any]], end: int, final: Mapping[str, float] | None = None
+) -> list[Metric]:
+    """The numbers of each epoch, step = epoch, as they were known at `end`, and `final` at the last step.
+
+    Raises BundleError for NaN and inf: MLflow would store 1.8e308 for the latter, and sort it first.
     """
     values = {
         (key, int(epoch["epoch"])): float(value)
-        for epoch in trial.history
+        for epoch in history
         for key, value in epoch.items()
         if key != "epoch" and isinstance(value, int | float) and not isinstance(value, bool)
     }
-    last = max((int(epoch["epoch"]) for epoch in trial.history), default=0)
-    values |= {(key, last): float(value) for key, value in trial.result.metrics.items()}
+    last = max((int(epoch["epoch"]) for epoch in history), default=0)
+    values |= {(key, last): float(value) for key, value in (final or {}).items()}
     for (key, step), value in values.items():
         if not math.isfinite(value):
-            raise BundleError(f"{trial.bundle.path}: {key} of epoch {step} is {value}; run the trial again")
-    _, end = times(trial)
+            raise BundleError(f"{bundle.path}: {key} of epoch {step} is {value}; run the trial again")
     return [Metric(key, value, end, step) for (key, step), value in values.items()]
 
 

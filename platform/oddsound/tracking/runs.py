@@ -1,4 +1,4 @@
-"""Writing runs: the parent run of a search and one child run a finished trial.
+"""Writing runs: the parent run of a search and one child run a finished trial; `stopped_runs` has the others.
 
 Only one process writes the runs of a search at a time; the search, or `oddsound sync` after it.
 """
@@ -20,7 +20,9 @@ from oddsound.tracking.layout import (
     MACHINE,
     N_FAILED,
     N_FINISHED,
+    N_STOPPED,
     OBJECTIVE,
+    SAVINGS,
     SEARCH,
     TRIAL,
     Search,
@@ -32,7 +34,7 @@ from oddsound.tracking.layout import (
     trial_params,
     trial_tags,
 )
-from oddsound.tracking.store import Store
+from oddsound.tracking.store import Sent, Store
 from oddsound.training.bundle import Bundle
 
 Status = Literal["FINISHED", "FAILED", "KILLED"]
@@ -50,13 +52,17 @@ def open_search(store: Store, search: Search, machine: str) -> str:
 
 
 def count_trials(store: Store, parent: str, found: Iterable[Bundle]) -> None:
-    """Tag the parent run with how many trials finished and how many failed for good.
+    """Tag the parent run with how many trials finished, were stopped early, and failed for good.
 
     A failed trial has no run of its own in this version: its bundle says why, the count that it was.
     """
     trials = list(found)
-    failed = [b for b in trials if not b.is_whole and (b.path / "failure.json").is_file()]
-    tags = {N_FINISHED: sum(b.is_whole for b in trials), N_FAILED: len(failed)}
+    open_ended = [b for b in trials if not (b.is_whole or b.is_stopped)]
+    tags = {
+        N_FINISHED: sum(b.is_whole for b in trials),
+        N_STOPPED: sum(b.is_stopped for b in trials),
+        N_FAILED: sum((b.path / "failure.json").is_file() for b in open_ended),
+    }
     with store.asking("counting the trials of a search"):
         store.client.log_batch(parent, tags=[RunTag(k, str(v)) for k, v in tags.items()], synchronous=True)
 
@@ -70,23 +76,33 @@ def close_search(store: Store, search: Search, machine: str, found: Iterable[Bun
     store.parents.pop((store.experiment(experiment_name(search.dataset, machine)), search.id))
 
 
-def complete_trials(store: Store, search: Search, machine: str) -> dict[str, str]:
-    """Run id by trial of what MLflow has whole; half-written runs and doubles are deleted.
+def complete_trials(store: Store, search: Search, machine: str) -> Sent:
+    """What MLflow has whole of the search; half-written runs and doubles are deleted.
 
-    A double comes of a call that MLflow's client sent twice because the first answer was lost.
+    A double comes of a call that MLflow's client sent twice because the first answer was lost, or is
+    the run of a trial that was stopped early and has finished since.
     """
     experiment = store.experiment(experiment_name(search.dataset, machine))
     key = (experiment, search.id)
     if key not in store.complete:
-        whole: dict[str, str] = {}
         with store.asking(f"looking up the trials of {search.id} of {machine}"):
-            for run in sorted(_runs(store, experiment, search, "trial"), key=_age):
-                if COMPLETE in run.data.tags and run.data.tags[TRIAL] not in whole:
-                    whole[run.data.tags[TRIAL]] = run.info.run_id
-                else:
-                    store.client.delete_run(run.info.run_id)
-        store.complete[key] = whole
+            store.complete[key] = _look_up(store, experiment, search)
     return store.complete[key]
+
+
+def _look_up(store: Store, experiment: str, search: Search) -> Sent:
+    sent = Sent()
+    of_kind = {"trial": sent.finished, "stopped": sent.stopped}
+    for kind, known in of_kind.items():
+        for run in sorted(_runs(store, experiment, search, kind), key=_age):
+            tags = run.data.tags
+            if COMPLETE in tags and not any(tags[TRIAL] in each for each in of_kind.values()):
+                known[tags[TRIAL]] = run.info.run_id
+            else:
+                store.client.delete_run(run.info.run_id)
+    for run in sorted(_runs(store, experiment, search, "search"), key=_age)[:1]:
+        sent.savings = run.data.tags.get(SAVINGS, "")
+    return sent
 
 
 def read_trial(bundle: Bundle, search: Search) -> Trial:
@@ -133,6 +149,11 @@ def log_trial(store: Store, search: Search, parent: str, trial: Trial, counts: M
     return run
 
 
+def delete_run(store: Store, run: str) -> None:
+    with store.asking(f"deleting the run {run}"):
+        store.client.delete_run(run)
+
+
 def _log_artifacts(store: Store, run: str, bundle: Bundle) -> None:
     for name in ("config.json", "history.json", "result.json", "scores.npz"):
         store.client.log_artifact(run, str(bundle.path / name))
@@ -163,5 +184,5 @@ def _reopened(store: Store, run: Run) -> str:
 
 def _begin(store: Store, key: tuple[str, str], search: Search, machine: str) -> str:
     tags = {KIND: "search", SEARCH: search.id, DATASET: search.dataset, MACHINE: machine}
-    tags |= {OBJECTIVE: search.objective, N_FINISHED: "0", N_FAILED: "0"}
+    tags |= {OBJECTIVE: search.objective, N_FINISHED: "0", N_STOPPED: "0", N_FAILED: "0"}
     return str(store.client.create_run(key[0], tags=tags, run_name=search.id).info.run_id)

@@ -33,6 +33,19 @@ MIGRATION_S = 120.0
 _SHORT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "20"}
 
 
+@dataclass
+class Sent:
+    """What the store has of a search for one machine type. `finished`, `stopped`: run id by trial, of
+    the complete runs."""
+
+    finished: dict[str, str] = field(default_factory=dict)
+    stopped: dict[str, str] = field(default_factory=dict)
+    savings: str = ""
+    """Digest of what the parent run says of early stopping."""
+    is_current: bool = False
+    """Whether that has been compared with the bundles."""
+
+
 @dataclass(frozen=True, eq=False)
 class Store:
     """One MLflow tracking store and registry, opened by `open_store`.
@@ -49,8 +62,8 @@ class Store:
     """Experiment id by name."""
     parents: dict[tuple[str, str], str] = field(default_factory=dict, repr=False)
     """Id of a search's open parent run by (experiment id, search id)."""
-    complete: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict, repr=False)
-    """Run id by trial, of the complete runs, by (experiment id, search id)."""
+    complete: dict[tuple[str, str], Sent] = field(default_factory=dict, repr=False)
+    """What the store has of a search, by (experiment id, search id)."""
 
     @contextmanager
     def asking(self, doing: str) -> Iterator[None]:

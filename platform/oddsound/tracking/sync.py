@@ -1,4 +1,4 @@
-"""Bring MLflow up to what is on disk: every finished trial exactly once, whatever was cut short."""
+"""Bring MLflow up to what is on disk: every trial that has ended exactly once, whatever was cut short."""
 
 from __future__ import annotations
 
@@ -7,8 +7,17 @@ from dataclasses import dataclass, field
 
 from oddsound.errors import BundleError, TrackingError
 from oddsound.tracking.layout import Search
-from oddsound.tracking.runs import complete_trials, count_trials, log_trial, open_search, read_trial
-from oddsound.tracking.store import Store
+from oddsound.tracking.runs import (
+    complete_trials,
+    count_trials,
+    delete_run,
+    log_trial,
+    open_search,
+    read_trial,
+)
+from oddsound.tracking.savings import log_savings
+from oddsound.tracking.stopped_runs import log_stopped, read_stopped
+from oddsound.tracking.store import Sent, Store
 from oddsound.training.bundle import Bundle
 
 Counts = Mapping[str, Mapping[str, int]]
@@ -17,7 +26,7 @@ Counts = Mapping[str, Mapping[str, int]]
 
 @dataclass
 class SyncReport:
-    """What became of each finished trial."""
+    """What became of each trial that is finished or was stopped early."""
 
     uploaded: dict[str, str] = field(default_factory=dict)
     """Run id by trial, in the order in which they were sent."""
@@ -26,8 +35,14 @@ class SyncReport:
     failed: dict[str, str] = field(default_factory=dict)
     """Why, by trial: those that MLflow doesn't have, though it can be reached."""
 
+    stopped: set[str] = field(default_factory=set)
+    """Those of all these that the search stopped early."""
+
     def __str__(self) -> str:
-        return f"{len(self.uploaded)} sent, {len(self.already)} there already, {len(self.failed)} failed"
+        early = f"; {len(self.stopped)} of these were stopped early" if self.stopped else ""
+        return (
+            f"{len(self.uploaded)} sent, {len(self.already)} there already, {len(self.failed)} failed{early}"
+        )
 
 
 def sync(
@@ -37,7 +52,7 @@ def sync(
     counts: Counts | None = None,
     report: SyncReport | None = None,
 ) -> SyncReport:
-    """Send every whole bundle that MLflow doesn't have yet as a run of `search`, in their order.
+    """Send every finished or stopped trial that MLflow doesn't have yet as a run of `search`, in their order.
 
     Called again with nothing new it asks the server nothing. A trial that can't be sent is in
     `failed` and holds up no other; where the server itself is away it raises TrackingError, and the
@@ -61,28 +76,36 @@ def _sync_machine(
     counts: Mapping[str, int],
     report: SyncReport,
 ) -> None:
-    whole = {bundle.path.name: bundle for bundle in found if bundle.is_whole}
-    if not whole:
+    ended = {bundle.path.name: bundle for bundle in found if bundle.is_whole or bundle.is_stopped}
+    if not ended:
         return
     known = complete_trials(store, search, machine)
-    report.already |= (whole.keys() & known.keys()) - report.uploaded.keys()
+    new = {trial: bundle for trial, bundle in ended.items() if not _has(known, bundle)}
+    report.already = (report.already | ended.keys() - report.uploaded.keys()) - new.keys()
+    report.stopped -= {trial for trial, bundle in ended.items() if bundle.is_whole}
+    report.stopped |= {trial for trial, bundle in ended.items() if bundle.is_stopped}
     for trial in report.already & report.failed.keys():
         del report.failed[trial]
-    new = _in_order([whole[trial] for trial in whole.keys() - known.keys()], report)
-    sent = False
-    for bundle in new:
-        if run := _send(store, search, machine, bundle, counts, report):
-            known[bundle.path.name] = run
-            sent = True
+    ordered = _in_order(list(new.values()), report)
+    sent = [bundle for bundle in ordered if _send(store, search, machine, bundle, counts, report)]
     if sent:
         count_trials(store, open_search(store, search, machine), found)
+    if sent or not known.is_current:
+        log_savings(store, search, machine, known, list(ended.values()))
+
+
+def _has(known: Sent, bundle: Bundle) -> bool:
+    """Whether MLflow has the trial; one that was stopped and has finished since it has only half."""
+    trial = bundle.path.name
+    return trial in known.finished or (trial in known.stopped and bundle.is_stopped)
 
 
 def _in_order(found: list[Bundle], report: SyncReport) -> list[Bundle]:
     numbered = []
     for bundle in found:
         try:
-            numbered.append((bundle.result().number, bundle.path.name, bundle))
+            number = bundle.stop().number if bundle.is_stopped else bundle.result().number
+            numbered.append((number, bundle.path.name, bundle))
         except BundleError as error:
             report.failed[bundle.path.name] = str(error)
     return [bundle for _, _, bundle in sorted(numbered, key=lambda entry: entry[:2])]
@@ -97,9 +120,12 @@ def _send(
     report: SyncReport,
 ) -> str | None:
     """The run's id, or None where this one trial can't be sent. Raises TrackingError in an outage."""
+    known = complete_trials(store, search, machine)
     try:
-        trial = read_trial(bundle, search)
-        run = log_trial(store, search, open_search(store, search, machine), trial, counts)
+        if bundle.is_stopped:
+            run = _send_stopped(store, search, machine, bundle, known)
+        else:
+            run = _send_finished(store, search, machine, bundle, counts, known)
     except BundleError as error:
         report.failed[bundle.path.name] = str(error)
         return None
@@ -111,4 +137,22 @@ def _send(
         return None
     report.failed.pop(bundle.path.name, None)
     report.uploaded[bundle.path.name] = run
+    return run
+
+
+def _send_stopped(store: Store, search: Search, machine: str, bundle: Bundle, known: Sent) -> str:
+    trial = read_stopped(bundle)
+    run = log_stopped(store, search, open_search(store, search, machine), trial)
+    known.stopped[bundle.path.name] = run
+    return run
+
+
+def _send_finished(
+    store: Store, search: Search, machine: str, bundle: Bundle, counts: Mapping[str, int], known: Sent
+) -> str:
+    trial = read_trial(bundle, search)
+    run = log_trial(store, search, open_search(store, search, machine), trial, counts)
+    known.finished[bundle.path.name] = run
+    if bundle.path.name in known.stopped:
+        delete_run(store, known.stopped.pop(bundle.path.name))
     return run

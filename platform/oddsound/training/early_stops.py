@@ -7,6 +7,7 @@ omega there is below the best 1/reduction of what reached the rung before it.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
 from collections.abc import Iterable, Mapping
@@ -16,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from oddsound.errors import ConfigError
+from oddsound.errors import BundleError, ConfigError
 from oddsound.training.bundle import Bundle, Stop
 
 
@@ -137,8 +138,15 @@ def savings(asha: Asha, courses: Iterable[Course]) -> Savings:
 
 
 def ended_savings(asha: Asha, found: Iterable[Bundle]) -> Savings:
-    """Of the finished and the stopped trials among `found`: the same until another one ends."""
-    return savings(asha, (course_of(b, asha) for b in found if b.is_whole or b.is_stopped))
+    """Of the finished and the stopped trials among `found`: the same until another one ends.
+
+    One that is damaged counts for nothing.
+    """
+    courses = []
+    for bundle in found:
+        with contextlib.suppress(BundleError):
+            courses += [course_of(bundle, asha)] if bundle.is_whole or bundle.is_stopped else []
+    return savings(asha, courses)
 
 
 def _ladder(asha: Asha, epochs: int, courses: list[Course]) -> list[Rung]:

@@ -11,7 +11,7 @@ from safetensors.numpy import save_file
 
 from oddsound.config import TrialConfig
 from oddsound.scoring.table import ScoreTable
-from oddsound.training.bundle import Bundle, TrialResult
+from oddsound.training.bundle import Bundle, Stop, TrialResult
 
 DIGEST = "d" * 64
 
@@ -30,6 +30,22 @@ def small_bundle(
     table(machine, number).save(bundle.scores_path)
     bundle.write("history.json", history(omega, epochs))
     bundle.write_result(result(bundle, config, number, metrics(omega)))
+    return bundle
+
+
+def stopped_bundle(
+    trials: Path, number: int, omegas: list[float], rung: int, machine: str = "fan", epochs: int = 10
+) -> Bundle:
+    """A trial that was stopped at `rung` after as many epochs as there are omegas."""
+    config = TrialConfig.model_validate({"machine": machine, "training": {"seed": number, "epochs": epochs}})
+    bundle = Bundle(trials / machine / config.identity)
+    bundle.path.mkdir(parents=True)
+    bundle.write("config.json", config.model_dump())
+    entries = enumerate(omegas, start=1)
+    bundle.write(
+        "history.json", [{"epoch": e, "loss": 1 / e, "omega": o, "seconds": 0.5} for e, o in entries]
+    )
+    bundle.write_stop(Stop(number, len(omegas), rung, omegas[rung - 1]))
     return bundle
 
 
