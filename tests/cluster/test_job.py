@@ -129,6 +129,6 @@ def test_a_checkouts_job_is_of_its_own_code(cluster: Cluster, small_data: Path, 
 
 @pytest.mark.slow
 def test_submit_ends_as_its_job_did(cluster: Cluster, tmp_path: Path) -> None:
-    ended = cluster.call(sys.executable, SUBMIT, "search", tmp_path / "nothing", "--out", tmp_path / "out")
-    assert ended.returncode == 3, ended.stdout + ended.stderr
-    assert f"{tmp_path / 'nothing'}: " in ended.stdout
+    ended = cluster.call(sys.executable, SUBMIT, "ensemble", tmp_path)
+    assert ended.returncode == 2, ended.stdout + ended.stderr
+    assert f"{tmp_path}: no run.json here" in ended.stdout
