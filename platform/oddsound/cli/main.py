@@ -12,6 +12,7 @@ from oddsound import __version__
 from oddsound.cli.data import data
 from oddsound.cli.demo import demo
 from oddsound.cli.evaluate import evaluate
+from oddsound.cli.plan import plan
 from oddsound.cli.pretrain import pretrain
 from oddsound.cli.run import run
 from oddsound.cli.search import search
@@ -43,6 +44,7 @@ def oddsound(debug: bool) -> None:
       oddsound demo                     everything, small, on synthetic machines
       oddsound data check DATA          is this folder of recordings usable?
       oddsound pretrain CORPUS          weights for the backbone, from a labelled sound corpus
+      oddsound plan DATA                how long would a search take?
       oddsound run DATA --out RUN       search, register, fuse, write the submission
       oddsound search DATA --out RUN    the search alone; --resume RUN goes on with one
       oddsound status RUN               done, running, failed, best, time left
@@ -54,7 +56,7 @@ def oddsound(debug: bool) -> None:
     """
 
 
-for _command in (demo, data, pretrain, run, search, status, table1, sync, submit, submission, evaluate):
+for _command in (demo, data, pretrain, plan, run, search, status, table1, sync, submit, submission, evaluate):
     oddsound.add_command(_command)
 
 

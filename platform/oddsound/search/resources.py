@@ -149,8 +149,7 @@ def measure(
     options: dict[str, Any] = {"num_cpus": request["cpu"], "num_gpus": request["gpu"], "max_retries": 0}
     if "memory" in request:
         options["memory"] = request["memory"]
-    # A worker that has measured before has a larger peak: each measurement gets its own.
-    task = ray.remote(_measure_here).options(**options, max_calls=1)
+    task = ray.remote(**options)(_measure_here)
     try:
         found: Measured = ray.get(task.remote(config.model_dump(), data, request["cpu"], weights, work))
     except ray.exceptions.RayTaskError as error:
