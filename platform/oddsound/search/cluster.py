@@ -15,6 +15,7 @@ from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import ray
+from ray.exceptions import AuthenticationError
 
 from oddsound.errors import SearchError
 from oddsound.search.auth import refuse_open_cluster
@@ -44,15 +45,13 @@ def cluster(address: str, go_on: str, *, insecure: bool = False) -> Iterator[Non
     os.environ.update(_QUIET)
     local = address == LOCAL
     with guarded() if local else nullcontext():
-        _connect(address, local)
-        if not (local or insecure):
-            refuse_open_cluster(ray.get_runtime_context().gcs_address)
-        watch = _HeadWatch(_PATIENCE_S[local], go_on)
-        watch.start()
         try:
-            yield
+            _connect(address, local)
+            if not (local or insecure):
+                refuse_open_cluster(ray.get_runtime_context().gcs_address)
+            with _HeadWatch(_PATIENCE_S[local], go_on):
+                yield
         finally:
-            watch.over.set()
             _shut_down()
 
 
@@ -63,7 +62,7 @@ def _connect(address: str, local: bool) -> None:
     on_sigterm = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **(options if local else {}))
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except (ConnectionError, RuntimeError, ValueError, AuthenticationError) as error:
         raise SearchError(f"Ray at {address}: {str(error).splitlines()[0]}") from error
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, on_sigterm)  # Ray has put its own in its place
@@ -85,7 +84,7 @@ def _shut_down() -> None:
 
 
 class _HeadWatch(threading.Thread):
-    """Looks whether Ray's head answers and our own node is one of the cluster's."""
+    """Looks, while the block runs, whether Ray's head answers and our own node is one of the cluster's."""
 
     def __init__(self, patience_s: float, go_on: str) -> None:
         super().__init__(name="oddsound-head", daemon=True)
@@ -94,6 +93,12 @@ class _HeadWatch(threading.Thread):
         self._address, self._node = context.gcs_address, context.get_node_id()
         self._patience_s, self._go_on = patience_s, go_on
         self._heard = time.monotonic()
+
+    def __enter__(self) -> None:
+        self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.over.set()
 
     def run(self) -> None:
         while not self.over.wait(_LOOK_S):
