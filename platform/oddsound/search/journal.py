@@ -7,9 +7,9 @@ It is a view of the bundles: nothing reads it back, so nothing that happens to i
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import optuna
 from optuna.storages import JournalStorage
@@ -17,20 +17,20 @@ from optuna.storages.journal import JournalFileBackend
 
 from oddsound.errors import OddsoundError
 from oddsound.search.studies import MachinePlan, ended_trials
+from oddsound.training.bundle import write_atomically
 
 
 def write_journal(
     plans: Sequence[MachinePlan], trials: Path, path: Path, said: Callable[[str], None]
 ) -> None:
     """One study a machine type, with each trial that has a value, whole or not at all."""
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     try:
-        _write(plans, trials, partial)
-        partial.replace(path)
+        with TemporaryDirectory(prefix="oddsound-journal-") as folder:  # Optuna's locks stay there, too
+            journal = Path(folder) / path.name
+            _write(plans, trials, journal)
+            write_atomically(path, journal.read_bytes())
     except (OSError, OddsoundError) as error:
         said(f"{path} can't be written ({error}); the next search does")
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _write(plans: Sequence[MachinePlan], trials: Path, path: Path) -> None:

@@ -53,6 +53,7 @@ class Told(tune.Callback):  # type: ignore[misc]
         self._listener, self._signs, self._trials = listener, signs, trials
         self._hang_s, self._stop_of = hang_s, stop_of
         self._known: dict[str, tuple[TrialConfig, int]] = {}
+        self._furthest: dict[str, int] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         """Nothing: Tune pickles its callbacks for a restore that is never asked for here."""
@@ -71,10 +72,13 @@ class Told(tune.Callback):  # type: ignore[misc]
         if FAILED in result:
             return
         config, number = self._what(trial)
-        # Retries are counted from the last epoch: on nodes that come and go a long trial dies often.
-        trial.run_metadata.num_failures = 0
+        epoch = int(result.get("epoch", 0))
+        if epoch > self._furthest.get(config.identity, 0):
+            # Retries are counted from the last epoch: on nodes that come and go a long trial dies often.
+            trial.run_metadata.num_failures = 0
+            self._furthest[config.identity] = epoch
         if self._signs:
-            self._signs.runs(config.identity, epoch=result.get("epoch", 0))
+            self._signs.runs(config.identity, epoch=epoch)
         self._listener.epoch(config, number, result)
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
@@ -100,10 +104,7 @@ class Told(tune.Callback):  # type: ignore[misc]
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         config, number = self._what(trial)
         self._over(config)
-        reason = self._why_it_died(config, trial)
-        with contextlib.suppress(OSError):  # on a full disk nobody but this search is told
-            self._bundle(config).write("failure.json", {"reason": reason})
-        self._fail(config, number, reason)
+        self._fail(config, number, self._why_it_died(config, trial))
 
     def _stopped(self, config: TrialConfig, number: int, stop: Stop) -> None:
         try:
@@ -117,7 +118,17 @@ class Told(tune.Callback):  # type: ignore[misc]
     def _fail(self, config: TrialConfig, number: int, reason: str) -> None:
         self.n_ended += 1
         self.failures.append((config.machine, config.identity, reason))
+        with contextlib.suppress(OSError):  # on a full disk nobody but this search is told
+            self._keep(config, reason)
         self._listener.failed(config, number, reason)
+
+    def _keep(self, config: TrialConfig, reason: str) -> None:
+        """What failed can be seen, and is tried again, also where it couldn't write that itself."""
+        bundle = self._bundle(config)
+        bundle.path.mkdir(parents=True, exist_ok=True)
+        if not (bundle.path / "config.json").is_file():
+            bundle.write("config.json", config.model_dump())
+        bundle.write("failure.json", {"reason": reason})
 
     def _over(self, config: TrialConfig) -> None:
         if self._signs:

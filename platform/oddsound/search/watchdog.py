@@ -13,7 +13,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -58,7 +58,8 @@ class _Beat:
 
 def _redirect(to: int) -> int:
     """Make stderr, also that of C code, the file `to`; gives a copy of what it was."""
-    sys.stderr.flush()
+    with suppress(OSError):  # a full disk must not leave the next trial in this one's log
+        sys.stderr.flush()
     before = os.dup(2)
     os.dup2(to, 2)
     return before

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import math
 import traceback
 from functools import lru_cache
@@ -45,12 +47,15 @@ def train_trial(handed: dict[str, Any]) -> None:
                     alive=alive,
                 )
             except Exception:
-                traceback.print_exc()
+                with contextlib.suppress(OSError):  # the log's disk may be full; the error is what counts
+                    traceback.print_exc()
                 raise
     except Exception as error:
-        _let_go()
-        reason = (str(error).splitlines() or [""])[0]
-        tune.report({"omega": math.nan, "epoch": 0, FAILED: f"{type(error).__name__}: {reason}"})
+        reason = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
+    else:
+        return
+    _let_go()
+    tune.report({"omega": math.nan, "epoch": 0, FAILED: reason})
 
 
 def _data(handed: dict[str, Any]) -> MachineData:
@@ -73,7 +78,8 @@ def _open(cache: str, stage: str | None) -> MachineData:
 
 def _let_go() -> None:
     """A failed trial leaves the worker to the next one: a cache that was damaged is opened anew, a GPU's
-    memory is given back."""
+    memory is given back, for which nobody may hold the error any more: its frames hold the model."""
     _open.cache_clear()
+    gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()

@@ -154,7 +154,7 @@ class Bundle:
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """`content` at `path`, whole or not at all, even when the machine dies."""
+    """`content` at `path`, whole or not at all, even when the machine dies. An OSError names `path`."""
     temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}.partial")  # of one process on one host
     try:
         with temporary.open("wb") as stream:
@@ -162,6 +162,8 @@ def write_atomically(path: Path, content: bytes) -> None:
             stream.flush()
             os.fsync(stream.fileno())
         temporary.replace(path)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -51,8 +51,10 @@ def load_checkpoint(path: Path, model: torch.nn.Module, optimiser: Any, data_dig
         model.load_state_dict(state["model"])
         optimiser.load_state_dict(state["optimiser"])
         progress = Progress(list(state["history"]), state["best"])
+    except (MemoryError, torch.OutOfMemoryError):  # the file is as good as it was
+        raise
     except Exception as error:  # torch raises half a dozen kinds for a damaged file
-        reason = str(error).splitlines()[0]
+        reason = (str(error).splitlines() or ["it is empty"])[0]
         raise BundleError(f"{path}: can't be read ({reason}); remove it, the trial starts anew") from error
     if seen != data_digest:
         raise DataError(f"{path}: was made from other recordings; choose another folder for this run")
