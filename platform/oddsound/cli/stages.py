@@ -136,13 +136,14 @@ def search(
     plans: Sequence[MachinePlan], run: Path, record: RunRecord, ask: Ask, drive: Drive
 ) -> tuple[Outcome, Writer]:
     """Run what is missing while a writer sends what is finished to MLflow; both are returned at the end."""
-    known = Search(record.search, record.dataset)
-    writer = Writer(lambda: tracking(run, record), known, run / "trials", clip_counts(record))
+    search, counts = tracked_search(record), clip_counts(record)
+    writer = Writer(lambda: tracking(run, record), search, run / "trials", counts)
     for plan in plans:
         writer.nudge(plan.machine)
     status: Any = "KILLED"
     try:
-        talk("searching: Ray starts, the first trials take some seconds to show")
+        if any(len(ended_trials(plan, run / "trials")) < plan.n_wanted for plan in plans):
+            talk("searching: Ray starts, the first trials take some seconds to show")
         with _TellingProgress(run, plans, writer) as progress:
             outcome = run_search(
                 plans, run, progress, ask.conduct, signs=drive.signs, interrupts=drive.interrupts
@@ -156,6 +157,12 @@ def search(
 
 def tracking(run: Path, record: RunRecord) -> Store:
     return open_store(record.tracking_uri, run / "mlflow")
+
+
+def tracked_search(record: RunRecord) -> Search:
+    """The search as MLflow knows it."""
+    asha = {machine: Asha(**begun["asha"]) for machine, begun in record.machines.items() if begun.get("asha")}
+    return Search(record.search, record.dataset, asha=asha)
 
 
 def begun_with(

@@ -24,12 +24,11 @@ def sync(run: Path, tracking_uri: str | None) -> None:
       oddsound sync runs/first
       oddsound sync runs/first --tracking-uri http://127.0.0.1:5000
     """
-    from oddsound.cli.stages import clip_counts, tracking
+    from oddsound.cli.stages import clip_counts, tracked_search, tracking
     from oddsound.errors import TrackingError
     from oddsound.search.driver import sole_driver
     from oddsound.search.record import read_record
     from oddsound.tracking import sync as tracked
-    from oddsound.tracking.layout import Search
     from oddsound.tracking.runs import close_search
     from oddsound.tracking.store import canonical, open_store
     from oddsound.training.bundle import bundles
@@ -37,7 +36,7 @@ def sync(run: Path, tracking_uri: str | None) -> None:
     record = read_record(run)
     with sole_driver(run):
         store = open_store(canonical(tracking_uri), run) if tracking_uri else tracking(run, record)
-        search = Search(record.search, record.dataset)
+        search = tracked_search(record)
         found = {machine: list(bundles(run / "trials", machine)) for machine in record.machines}
         found = {machine: present for machine, present in found.items() if present}
         report = tracked.sync(store, search, found, clip_counts(record))
@@ -52,7 +51,7 @@ def sync(run: Path, tracking_uri: str | None) -> None:
 
 def _status(present: Sequence[Bundle]) -> Status:
     """How the search stands, by its bundles: some failed, some were cut short, or all are finished."""
-    unfinished = [bundle for bundle in present if not bundle.is_whole]
+    unfinished = [bundle for bundle in present if not (bundle.is_whole or bundle.is_stopped)]
     if not unfinished:
         return "FINISHED"
     return "FAILED" if all(bundle.failure() for bundle in unfinished) else "KILLED"

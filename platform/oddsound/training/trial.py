@@ -165,8 +165,9 @@ def _train(
     progress, last = state.progress, config.training.epochs
     for epoch in range(len(progress.history) + 1, last + 1):
         _train_one(config, lesson, state, epoch, alive)
-        save_checkpoint(bundle.checkpoint, state.model, state.optimiser, progress, lesson.data.digest)
+        # The history first: what it says of an epoch is said again when a death makes that be trained again.
         bundle.write("history.json", progress.history)
+        save_checkpoint(bundle.checkpoint, state.model, state.optimiser, progress, lesson.data.digest)
         if "omega" in progress.history[-1] and epoch < last:
             report(progress.history[-1])
     if progress.best is not None:
