@@ -70,14 +70,14 @@ def run_status(run: Path) -> RunStatus:
     """How the run in the folder `run` stands. Raises ConfigError where that is no run folder."""
     record, driver = read_record(run), read_driver(run)
     driven = driver is not None and driver.is_alive
-    running = dict(driver.running) if driver is not None and driven else {}
+    running = _running(run / "trials", driver) if driver is not None and driven else {}
     seen = {machine: _seen(run / "trials", machine) for machine in record.machines}
     machines = {
         machine: _count(found, record.wanted.get(machine, 0), _of(machine, running, found))
         for machine, found in seen.items()
     }
     if driver is not None and driven:
-        _estimate(machines, seen, driver)
+        _estimate(machines, seen, driver, running)
     for machine in machines.values():
         machine.eta_s = machine.eta_s if machine.missing else 0.0
     return RunStatus(driver, driven, machines)
@@ -142,6 +142,22 @@ def _written(path: Path) -> datetime | None:
         return None
 
 
+def _running(trials: Path, driver: Driver) -> dict[str, dict[str, Any]]:
+    """What the driver says is running, as far as it has come: the driver hears of evaluated epochs alone."""
+    return {
+        identity: what | {"epoch": max(what.get("epoch") or 0, _epoch(trials, identity, what))}
+        for identity, what in driver.running.items()
+    }
+
+
+def _epoch(trials: Path, identity: str, what: Mapping[str, Any]) -> int:
+    """The last epoch in the trial's history; 0 where there is none yet."""
+    try:
+        return int(Bundle(trials / str(what.get("machine")) / identity).history()[-1]["epoch"])
+    except (BundleError, IndexError, KeyError, TypeError, ValueError):
+        return 0
+
+
 def _of(
     machine: str, running: Mapping[str, dict[str, Any]], found: Mapping[str, _Seen]
 ) -> dict[str, dict[str, Any]]:
@@ -162,12 +178,15 @@ def _count(found: Mapping[str, _Seen], wanted: int, running: Mapping[str, Any]) 
 
 
 def _estimate(
-    machines: Mapping[str, MachineStatus], seen: Mapping[str, Mapping[str, _Seen]], driver: Driver
+    machines: Mapping[str, MachineStatus],
+    seen: Mapping[str, Mapping[str, _Seen]],
+    driver: Driver,
+    running: Mapping[str, dict[str, Any]],
 ) -> None:
     """Fill in when each machine type will be through, by what this driver has seen done."""
     since = _time(driver.since) or datetime.now(UTC)
     now = _time(driver.beat) or since
-    paces = {m: _pace(machines[m], seen[m], _of(m, driver.running, seen[m]), since) for m in machines}
+    paces = {m: _pace(machines[m], seen[m], _of(m, running, seen[m]), since) for m in machines}
     begun = max(since, min((pace.begun for pace in paces.values() if pace.begun), default=now))
     for machine, eta in etas(paces, (now - begun).total_seconds()).items():
         machines[machine].eta_s = eta

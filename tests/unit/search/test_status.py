@@ -111,6 +111,16 @@ def test_the_time_left_is_of_what_this_driver_has_done(run: Path) -> None:
     assert status.total.eta_s == pytest.approx(600)
 
 
+def test_epochs_that_were_not_evaluated_count_too(run: Path) -> None:
+    """The driver has heard of epoch 2; the history has come to 5 of 10 in 100 s."""
+    want(run, fan=1, valve=0)
+    bundle = begun(run, "fan", 0)
+    driven(run, NOW - timedelta(seconds=100), runs(bundle, 2))
+    assert run_status(run).machines["fan"].eta_s == pytest.approx(400)
+    bundle.write("history.json", [{"epoch": epoch} for epoch in range(1, 6)])
+    assert run_status(run).machines["fan"].eta_s == pytest.approx(100)
+
+
 def test_a_failure_of_this_driver_is_not_waited_for_and_an_old_one_is(run: Path) -> None:
     want(run, fan=3, valve=0)
     done(run, "fan", 0, ended=NOW, seconds=100)
