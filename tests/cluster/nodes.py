@@ -70,7 +70,9 @@ class Node:
         """Kill what is left of it."""
         while self.kill():
             time.sleep(0.05)
-        self.process.communicate()
+        self.process.wait()
+        assert self.process.stdout is not None
+        self.process.stdout.close()
 
 
 @dataclass

@@ -46,9 +46,8 @@ class Search:
         with talk.open("w") as stream:
             self.process = subprocess.Popen(
                 [str(part) for part in (ODDSOUND, "search", *line)],
-                stdout=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
                 stderr=stream,
-                text=True,
                 env=cluster.environment,
             )
 
@@ -57,7 +56,7 @@ class Search:
 
     def __exit__(self, *_: object) -> None:
         self.process.kill()
-        self.process.communicate()
+        self.process.wait()
 
     def said(self) -> str:
         return self.talk.read_text()
@@ -69,8 +68,7 @@ class Search:
 
     def ends(self) -> int:
         wait_for(lambda: self.process.poll() is not None, f"its end: {self.said()}", 300)
-        self.process.communicate()
-        return self.process.returncode
+        return self.process.wait()
 
 
 @pytest.fixture
