@@ -141,7 +141,8 @@ def measure(
     weights: Path | None = None,
     work: Workload | None = None,
 ) -> Measured:
-    """A trial's first steps in a Ray worker of its own that is given `request`.
+    """A trial's first steps in a Ray worker that is given `request`. On CPUs a second measurement may be
+    in the same worker, and begins with what the first has left: its peak is no less than its own.
 
     `data`: features that are sent there, or a cache that every node sees. Raises what the trial raises
     where that is ours, otherwise SearchError.
