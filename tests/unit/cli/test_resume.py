@@ -1,0 +1,57 @@
+"""What was asked for is asked for again from any folder."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from oddsound.cli.resume import as_asked, asked_again
+from oddsound.errors import ConfigError
+from oddsound.search.record import RunRecord
+
+OPTIONS = {
+    "machines": ["fan"],
+    "space": None,
+    "configs": ("smoke", "own.yaml"),
+    "settings": ("loss.rho=0.1",),
+    "weights": ("audioset=cnn.pth",),
+    "spaces": Path("spaces"),
+    "cache": None,
+    "stage": Path("/scratch"),
+    "authors": None,
+    "trials": 3,
+    "accept_change": True,
+    "pinned": (),
+}
+
+
+def recorded() -> RunRecord:
+    """As run.json has it."""
+    return RunRecord("s", "demo", "/data", None, command=json.loads(json.dumps(as_asked(OPTIONS))))
+
+
+def test_relative_paths_are_of_the_folder_that_they_were_given_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "own.yaml").touch()
+    monkeypatch.chdir(tmp_path)
+    record = recorded()
+    monkeypatch.chdir("/")
+    again = asked_again(record, Path("run"))
+    assert again["configs"] == ("smoke", str(tmp_path / "own.yaml"))
+    assert again["weights"] == (f"audioset={tmp_path / 'cnn.pth'}",)
+    assert again["spaces"] == tmp_path / "spaces"
+    assert again["stage"] == Path("/scratch")
+
+
+def test_the_rest_is_as_it_was_given_but_for_what_holds_once() -> None:
+    again = asked_again(recorded(), Path("run"))
+    assert {name: again[name] for name in ("machines", "space", "settings", "trials", "pinned", "cache")} == {
+        name: OPTIONS[name] for name in ("machines", "space", "settings", "trials", "pinned", "cache")
+    }
+    assert "accept_change" not in again
+
+
+def test_a_run_of_before_commands_were_kept_is_refused_in_a_line(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="doesn't say how it was begun; give the same command again"):
+        asked_again(RunRecord("s", "demo", "/data", None), tmp_path)
