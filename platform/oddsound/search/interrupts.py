@@ -46,7 +46,6 @@ class Interrupts:
     def searching(self, stop: Callable[[], None]) -> Iterator[None]:
         """In the block the first signal calls `stop`, which lets running trials come to their next
         checkpoint; after `GRACE_S` Tune ends them, by the signal that it takes for that."""
-        before = signal.getsignal(signal.SIGUSR1)
         in_main = threading.current_thread() is threading.main_thread()
         if in_main:
             signal.signal(signal.SIGUSR1, _not_yet)  # until Tune has put its own in its place
@@ -58,7 +57,7 @@ class Interrupts:
             if self._timer is not None:
                 self._timer.cancel()
             if in_main:
-                signal.signal(signal.SIGUSR1, before)
+                signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # one that the timer sent just now would kill
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self._heard:
