@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 
 import pytest
 
@@ -23,7 +24,15 @@ BOTH = (signal.SIGINT, signal.SIGTERM)
 
 
 def handlers() -> list[object]:
-    return [signal.getsignal(number) for number in (*BOTH, signal.SIGUSR1)]
+    return [signal.getsignal(number) for number in BOTH]
+
+
+@pytest.fixture(autouse=True)
+def _sigusr1() -> Iterator[None]:
+    """It is ignored after a search, for one may still be on its way."""
+    before = signal.getsignal(signal.SIGUSR1)
+    yield
+    signal.signal(signal.SIGUSR1, before)
 
 
 def test_the_first_asks_to_stop_and_the_second_ends_at_once() -> None:
@@ -62,6 +71,7 @@ def test_a_search_that_stops_in_time_is_left_alone() -> None:
     timer.join(30)
     assert not timer.is_alive()
     assert handlers() == before
+    signal.raise_signal(signal.SIGUSR1)
 
 
 def test_what_does_not_stop_in_time_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
