@@ -111,7 +111,6 @@ def test_a_run_holds_nothing_of_rays(run: Path) -> None:
         assert_each_once(run, machine, N)
 
 
-@pytest.mark.xfail(strict=True, reason="what is damaged is read before it is set aside")
 def test_what_is_damaged_is_set_aside_and_the_rest_counts(run: Path) -> None:
     fan, valve = (finished(run / "trials", machine) for machine in MACHINES)
     untouched = {path: path.read_bytes() for path in valve[1].path.iterdir()}
@@ -162,7 +161,6 @@ def test_more_trials_extend_the_search_by_exactly_those(run: Path) -> None:
     assert before.items() <= content(run).items()
 
 
-@pytest.mark.xfail(strict=True, reason="the whole group is named, not the setting")
 def test_a_changed_setting_is_refused_unless_accepted_and_what_fails_ends_with_5(run: Path) -> None:
     """With so small a rho, eq. 4 overflows."""
     before, change = content(run), ["--set", "loss.rho=1e-40"]

@@ -34,6 +34,7 @@ from oddsound.training.bundle import finished
 from oddsound.training.classes import refuse_unlearnable
 from oddsound.training.data import refuse_unmeasurable
 from oddsound.training.early_stops import Asha
+from oddsound.training.mend import mend
 from oddsound.training.segments import Segments
 
 _LAST_SYNC_S = 300.0
@@ -135,7 +136,13 @@ def _look_at_lengths(space: SearchSpace, caches: Mapping[str, str]) -> None:
 def search(
     plans: Sequence[MachinePlan], run: Path, record: RunRecord, ask: Ask, drive: Drive
 ) -> tuple[Outcome, Writer]:
-    """Run what is missing while a writer sends what is finished to MLflow; both are returned at the end."""
+    """Run what is missing while a writer sends what is finished to MLflow; both are returned at the end.
+
+    What is damaged is set aside before anybody counts or sends it.
+    """
+    for machine, begun in record.machines.items():
+        for line in mend(run / "trials", machine, begun["data"], run / "set_aside"):
+            talk(line)
     search, counts = tracked_search(record), clip_counts(record)
     writer = Writer(lambda: tracking(run, record), search, run / "trials", counts)
     for plan in plans:

@@ -87,11 +87,14 @@ class ScoreTable:
         columns: dict[str, Any] = {
             f"{_PREFIX}{f.name}": np.asarray(getattr(self, f.name)) for f in fields(self)
         }
-        with temporary.open("wb") as stream:
-            np.savez_compressed(stream, **columns)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
+        try:
+            with temporary.open("wb") as stream:
+                np.savez_compressed(stream, **columns)
+                stream.flush()
+                os.fsync(stream.fileno())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
     @classmethod
     def load(cls, path: Path) -> ScoreTable:

@@ -7,12 +7,13 @@ It is a view of the bundles: nothing reads it back, so nothing that happens to i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import shutil
+from collections.abc import Callable, Container, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import optuna
-from optuna.storages import JournalStorage
+from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
 from oddsound.errors import OddsoundError
@@ -23,19 +24,38 @@ from oddsound.training.bundle import write_atomically
 def write_journal(
     plans: Sequence[MachinePlan], trials: Path, path: Path, said: Callable[[str], None]
 ) -> None:
-    """One study a machine type, with each trial that has a value, whole or not at all."""
+    """One study a machine type, with each trial that has a value, whole or not at all.
+
+    Studies of machine types that aren't among `plans` are taken over from the file as it was.
+    """
     try:
         with TemporaryDirectory(prefix="oddsound-journal-") as folder:  # Optuna's locks stay there, too
             journal = Path(folder) / path.name
-            _write(plans, trials, journal)
+            storage = JournalStorage(JournalFileBackend(str(journal)))
+            _take_over(path, storage, {plan.machine for plan in plans}, said)
+            for plan in plans:
+                _write(plan, trials, storage)
             write_atomically(path, journal.read_bytes())
     except (OSError, OddsoundError) as error:
         said(f"{path} can't be written ({error}); the next search does")
 
 
-def _write(plans: Sequence[MachinePlan], trials: Path, path: Path) -> None:
-    storage = JournalStorage(JournalFileBackend(str(path)))
-    for plan in plans:
-        study = optuna.create_study(storage=storage, study_name=plan.machine, direction="maximize")
-        for end in ended_trials(plan, trials):
-            study.add_trial(end.as_optuna(plan.space))
+def _write(plan: MachinePlan, trials: Path, storage: BaseStorage) -> None:
+    study = optuna.create_study(storage=storage, study_name=plan.machine, direction="maximize")
+    for end in ended_trials(plan, trials):
+        study.add_trial(end.as_optuna(plan.space))
+
+
+def _take_over(path: Path, to: BaseStorage, but: Container[str], said: Callable[[str], None]) -> None:
+    if not path.is_file():
+        return
+    with TemporaryDirectory(prefix="oddsound-journal-") as folder:
+        copy = Path(folder) / path.name
+        shutil.copyfile(path, copy)
+        try:
+            old = JournalStorage(JournalFileBackend(str(copy)))
+            for name in optuna.get_all_study_names(old):
+                if name not in but:
+                    optuna.copy_study(from_study_name=name, from_storage=old, to_storage=to)
+        except Exception as error:  # a damaged journal fails in as many ways as it has lines
+            said(f"{path} was damaged ({type(error).__name__}): it is written anew from the trials")

@@ -42,8 +42,11 @@ def read_record(run: Path) -> RunRecord:
         raise ConfigError(f"{run}: no run.json here; give the folder that `oddsound run --out` made")
     try:
         return RunRecord(**read_json(path))
-    except TypeError as error:
-        raise ConfigError(f"{path}: not a run's record ({error})") from error
+    except (TypeError, ConfigError) as error:
+        raise ConfigError(
+            f"{path}: not a run's record ({error}); move it away and give the whole command again: it keeps "
+            "the trials that are there"
+        ) from error
 
 
 def known_uri(run: Path) -> str | None:
@@ -101,7 +104,10 @@ def write_record(run: Path, record: RunRecord) -> None:
 
 
 def _differences(before: Any, after: Any, path: str = "") -> Iterator[tuple[str, Any, Any]]:
-    if isinstance(before, dict) and isinstance(after, dict):
+    """The settings that differ; one that only one side has is None on the other."""
+    trees = (dict, type(None))
+    if before != after and isinstance(before, trees) and isinstance(after, trees):
+        before, after = before or {}, after or {}
         for key in sorted(before.keys() | after.keys()):
             yield from _differences(before.get(key), after.get(key), f"{path}.{key}" if path else key)
     elif before != after:

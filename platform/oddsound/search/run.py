@@ -24,7 +24,6 @@ from oddsound.search.told import Listener, Outcome, Told, trial_name
 from oddsound.search.watchdog import HANG_S
 from oddsound.search.worker import train_trial
 from oddsound.training.early_stops import Asha
-from oddsound.training.mend import mend
 
 
 @dataclass(frozen=True)
@@ -57,14 +56,15 @@ def run_search(
 ) -> Outcome:
     """Run what is missing of `plans`; bundles go to `run`/trials. Nothing missing: no cluster is touched.
 
-    What is damaged there is set aside first. A failed trial doesn't end the search; SIGINT does, and the
-    same call later goes on.
+    What is damaged there has been set aside (`mend`). A failed trial doesn't end the search; SIGINT does,
+    and the same call later goes on.
     """
     conduct, run = conduct or Conduct(), run.absolute()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     experiment = _experiment(plans, run, listener, conduct, signs)
     missing = experiment.studies.n_waiting
     if not missing:
+        write_journal(plans, run / "trials", run / "studies.journal", listener.said)
         return Outcome()
     go_on = f"Go on with: oddsound search --resume {shlex.quote(str(run))}"
     try:
@@ -130,12 +130,9 @@ class _Experiment:
 def _experiment(
     plans: Sequence[MachinePlan], run: Path, listener: Listener, conduct: Conduct, signs: Signs | None
 ) -> _Experiment:
-    """Of what is whole on disk. What is damaged there is set aside; what ASHA gave up just before a death
-    is ended now."""
+    """Of what is on disk; what ASHA gave up just before a death is ended now."""
     trials, scheduler = run / "trials", MachineSchedulers(conduct.asha)
     for plan in plans:
-        for line in mend(trials, plan.machine, plan.data_digest, run / "set_aside"):
-            listener.said(line)
         for bundle, stop in scheduler.feed(own_bundles(plan, trials)):
             bundle.write_stop(stop)
     studies = MachineStudies(plans, trials, conduct.hang_s, conduct.stage)

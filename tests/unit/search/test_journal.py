@@ -69,3 +69,19 @@ def test_a_bundle_that_can_not_be_read_leaves_the_journal_as_it_was(trials: Path
     (line,) = said
     assert "result.json" in line
     assert path.read_bytes() == before
+
+
+def test_studies_of_other_machine_types_are_taken_over(tmp_path: Path) -> None:
+    journal, said = tmp_path / "studies.journal", list[str]()
+    for machine in ("fan", "valve"):
+        of = plan(machine, 1)
+        write_bundle(tmp_path, of.space.trial(of.space.paper, 0), 0, 0.5)
+    write_journal([plan("fan", 1), plan("valve", 1)], tmp_path, journal, said.append)
+    write_journal([plan("fan", 1)], tmp_path, journal, said.append)
+    storage = JournalStorage(JournalFileBackend(str(journal)))
+    studies = optuna.get_all_study_summaries(storage)
+    assert {study.study_name: study.n_trials for study in studies} == {"fan": 1, "valve": 1}
+    journal.write_text('{"op_code": 0, "half')
+    write_journal([plan("fan", 1)], tmp_path, journal, said.append)
+    assert "was damaged" in said[-1]
+    assert optuna.get_all_study_names(JournalStorage(JournalFileBackend(str(journal)))) == ["fan"]
