@@ -81,7 +81,7 @@ def test_studies_of_other_machine_types_are_taken_over(tmp_path: Path) -> None:
     storage = JournalStorage(JournalFileBackend(str(journal)))
     studies = optuna.get_all_study_summaries(storage)
     assert {study.study_name: study.n_trials for study in studies} == {"fan": 1, "valve": 1}
-    journal.write_text('{"op_code": 0, "half')
+    journal.write_text('no journal\n{"op_code": 0}\n')
     write_journal([plan("fan", 1)], tmp_path, journal, said.append)
     assert "was damaged" in said[-1]
     assert optuna.get_all_study_names(JournalStorage(JournalFileBackend(str(journal)))) == ["fan"]
