@@ -111,8 +111,8 @@ _OPTIONS = (
         "--hang-s",
         default=1800.0,
         show_default=True,
-        type=click.FloatRange(1),
-        help="Seconds without a training step after which a trial is taken for hung and ended.",
+        type=click.FloatRange(10),
+        help="Seconds without a batch trained or scored after which a trial is taken for hung and ended.",
     ),
     click.option(
         "--stage",

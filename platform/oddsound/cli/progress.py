@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Mapping
@@ -80,8 +81,12 @@ class Progress:
         self._say(f"{_name(config, number)} is started again: {reason}", config.machine)
 
     def said(self, line: str) -> None:
-        """Of no trial: what was found damaged, what couldn't be written."""
-        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+        """A line. A pipe that nobody reads any more, or a full disk behind stderr, ends no search."""
+        with contextlib.suppress(OSError):
+            if self._console.is_terminal:
+                self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+            else:
+                click.echo(line, err=True)
 
     def failed(self, config: TrialConfig, number: int, reason: str) -> None:
         row = self._ended(config)
@@ -101,7 +106,7 @@ class Progress:
         if not self._console.is_terminal:
             best = "" if row.best is None else f", best {row.best:.2%}"
             failed = f", {row.failed} failed" if row.failed else ""
-            click.echo(f"{what} ({row.done}/{row.wanted}{failed}{best})", err=True)
+            self.said(f"{what} ({row.done}/{row.wanted}{failed}{best})")
 
     def _table(self) -> Table:
         table = Table(title=f"search, {time.monotonic() - self._begun:.0f} s", title_justify="left")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,8 +10,9 @@ if TYPE_CHECKING:
     from oddsound.search.record import RunRecord
 
 _PATHS = ("spaces", "cache", "authors", "stage")
-_ONCE = ("accept_change",)
-"""Options that hold for one command alone."""
+_LISTS = ("configs", "settings", "weights", "pinned")
+_ONCE = ("accept_change", "insecure", "machines")
+"""Options that hold for one command alone; `--resume` is of all the run's machine types."""
 
 
 def as_asked(options: dict[str, Any]) -> dict[str, Any]:
@@ -19,24 +21,28 @@ def as_asked(options: dict[str, Any]) -> dict[str, Any]:
     return {"cwd": str(Path.cwd()), "options": {name: _plain(value) for name, value in kept.items()}}
 
 
-def asked_again(record: RunRecord, run: Path) -> dict[str, Any]:
-    """The options of the command that `record` keeps, as the command line gives them.
+def asked_again(record: RunRecord, run: Path, given: dict[str, Any]) -> dict[str, Any]:
+    """The options of the command that `record` keeps, as the command line gives them, with those `given`
+    now: lists are added to, the rest takes the place of what was. The tracking store is the run's.
 
-    Raises ConfigError for a run of before commands were kept.
+    Goes to the folder that the command was given in, so that its relative paths hold. Raises ConfigError
+    for a run of before commands were kept.
     """
     from oddsound.errors import ConfigError
 
-    if not record.command:
-        raise ConfigError(f"{run}/run.json: doesn't say how it was begun; give the same command again")
-    cwd, options = Path(record.command["cwd"]), dict(record.command["options"])
-    for name in _PATHS:
-        options[name] = cwd / options[name] if options.get(name) else None
-    for name, value in options.items():
-        if isinstance(value, list) and name != "machines":
-            options[name] = tuple(value)
-    options["configs"] = tuple(_config(cwd, name) for name in options["configs"])
-    options["weights"] = tuple(_weights(cwd, given) for given in options["weights"])
-    return options
+    try:
+        cwd, kept = Path(record.command["cwd"]), dict(record.command["options"])
+        options = kept | {name: Path(kept[name]) if kept[name] else None for name in _PATHS}
+        options |= {name: tuple(kept[name]) for name in _LISTS}
+    except (KeyError, TypeError) as error:
+        raise ConfigError(
+            f"{run}/run.json: doesn't say how it was begun; give the whole command again, with --out {run}"
+        ) from error
+    now = {name: _of_here(name, value) for name, value in given.items()}
+    now |= {name: (*options[name], *now[name]) for name in _LISTS if name in now}
+    if cwd.is_dir():
+        os.chdir(cwd)
+    return options | {"tracking_uri": None} | now
 
 
 def _plain(value: Any) -> Any:
@@ -45,11 +51,21 @@ def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def _config(cwd: Path, name: str) -> str:
-    """A file is of the folder that it was given in; what isn't there is one of the shipped names."""
-    return str(cwd / name) if (cwd / name).is_file() else name
+def _of_here(name: str, value: Any) -> Any:
+    """`value` with paths that hold in any folder."""
+    if name in _PATHS:
+        return value.absolute() if value else value
+    if name == "tracking_uri" and value:
+        from oddsound.tracking.store import canonical
+
+        return canonical(value)
+    if name == "warm_start" and value:
+        return _file(value)
+    if name == "weights":
+        return tuple(f"{key}={_file(file)}" for key, _, file in (each.partition("=") for each in value))
+    return tuple(_file(each) for each in value) if name == "configs" else value
 
 
-def _weights(cwd: Path, given: str) -> str:
-    name, _, file = given.partition("=")
-    return f"{name}={cwd / file}"
+def _file(name: str) -> str:
+    """What is there as a file or a folder with a path, absolutely; a name alone may be a shipped one's."""
+    return str(Path(name).absolute()) if Path(name).exists() else name

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from oddsound.search.space import SearchSpace
     from oddsound.search.told import Outcome
     from oddsound.submission.authors import Authors
+    from oddsound.tracking.store import Store
     from oddsound.training.early_stops import Asha
 
 Finish = Callable[[Path, "RunRecord", "Authors", Sequence[str]], None]
@@ -61,14 +63,19 @@ def run_all(
     prepare_ray(options["ray_address"], options["insecure"])  # before ray is imported
     from oddsound.cli import stages
     from oddsound.recordings.index import index_folder
+    from oddsound.search.cluster import LOCAL, knock
     from oddsound.search.driver import sole_driver
     from oddsound.search.interrupts import Interrupts
+    from oddsound.search.resources import refuse_here
     from oddsound.search.space import load_space, read_space, spaces_folder
     from oddsound.submission.authors import read_authors
 
     out = out.absolute()  # workers have a folder of their own
     interrupts = Interrupts(go_on(out))
     with interrupts.handled():
+        if options["ray_address"] == LOCAL:
+            refuse_here(_conduct(options).resources)
+        knock(options["ray_address"])
         authors = read_authors(options["authors"])
         overlays = overrides(options)
         index = index_folder(data, machines)
@@ -82,7 +89,7 @@ def run_all(
         with sole_driver(out) as signs:
             if signs.predecessor:
                 stages.talk(f"taking over from {signs.predecessor}, which died")
-            asked = {"machines": machines, "space": space, **options}
+            asked = {"space": space, **options}
             record, outcome = _search(index, spaces, out, asked, stages.Drive(signs, interrupts))
             if stages.searched(out, record):
                 finish(out, record, authors, options["pinned"])
@@ -114,15 +121,15 @@ def _search(
     from oddsound.errors import Interrupted, TrackingError
     from oddsound.search.code_version import code_version
     from oddsound.search.record import agree, known_uri, write_record
-    from oddsound.tracking.store import canonical, open_store
+    from oddsound.tracking.store import canonical
 
     uri = canonical(options["tracking_uri"]) if options["tracking_uri"] else known_uri(out)
-    # A wrong address ends the run here, before the first trial.
-    store = open_store(uri, out / "mlflow")
+    store = _opened(uri, out)
     given = _given_weights(options["weights"])
     spaces, weights = prepare_weights(spaces, given, out / "weights", store)
     digests = {machine: index.digest(machine) for machine in index.machines}
     asha = _asha(options)
+    stages.refuse_no_rung(asha, spaces)
     first = first_points(options["warm_start"], spaces, store, out)
     asked = {
         space.machine: stages.begun_with(space, index, digests[space.machine], options["seed"], asha, first)
@@ -137,19 +144,42 @@ def _search(
         code_version(),
         accept_change=options["accept_change"],
     )
+    if options["accept_change"] and record.changes:
+        stages.talk(f"accepted: {'; '.join(record.changes[-1]['what'])}")
     refuse_unknown(options["pinned"], record)
     ask = stages.Ask(options["trials"], options["seed"], _conduct(options), asha, first)
     cache = (options["cache"] or out / "features").absolute()
     plans = stages.prepare_features(index, spaces, digests, cache, ask, weights)
     record.wanted |= {plan.machine: plan.n_wanted for plan in plans}
-    record.command = as_asked(options)
+    # What a resume asks for again is what got a cluster; the first command is better than none.
+    begun, record.command = as_asked(options), record.command or as_asked(options)
     write_record(out, record)
-    outcome, writer = stages.search(plans, out, record, ask, drive)
+    outcome, writer = stages.search(
+        plans, out, record, ask, drive, lambda: write_record(out, replace(record, command=begun))
+    )
     if outcome.interrupted:
         raise Interrupted(f"the search was interrupted; the same command goes on from here. {go_on(out)}")
     if writer.problem:
+        stages.tell_failures(outcome)
         raise TrackingError(f"{writer.problem}; every trial is in {out}, the same command sends the rest")
     return record, outcome
+
+
+def _opened(uri: str | None, out: Path) -> Store | None:
+    """The run's MLflow. A wrong address ends a run here, before the first trial; one that was right when
+    the run was begun may be away: None."""
+    from oddsound.cli.stages import talk
+    from oddsound.errors import TrackingError
+    from oddsound.search.record import known_uri
+    from oddsound.tracking.store import open_store
+
+    try:
+        return open_store(uri, out / "mlflow")
+    except TrackingError as error:
+        if uri is None or uri != known_uri(out):
+            raise
+        talk(f"{error}; the search goes on without")
+        return None
 
 
 def _asha(options: dict[str, Any]) -> Asha | None:

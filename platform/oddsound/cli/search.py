@@ -50,9 +50,9 @@ def search(
     if resumed is not None:
         if data is not None or out is not None:
             raise click.UsageError("--resume RUN takes its recordings and its folder from RUN")
-        given = {name for name in options if _is_given(context, name)}
-        data, machines, space, options = _asked_again(resumed, machines, options, given)
-        out = resumed
+        out = resumed.absolute()
+        given = {name: value for name, value in options.items() if _is_given(context, name)}
+        data, machines, space, options = _asked_again(out, machines, options, given)
     if data is None or out is None:
         raise click.UsageError("give DATA and --out RUN, or --resume RUN")
     run_all(data, out, machines, show_best, space=space, **options)
@@ -63,16 +63,16 @@ def _is_given(context: click.Context, name: str) -> bool:
 
 
 def _asked_again(
-    run: Path, machines: list[str] | None, options: dict[str, Any], given: set[str]
+    run: Path, machines: list[str] | None, options: dict[str, Any], given: dict[str, Any]
 ) -> tuple[Path, list[str] | None, str | None, dict[str, Any]]:
     """Recordings, machine types, the one search space and the options of RUN, `given` ones laid over."""
     from oddsound.cli.resume import asked_again
     from oddsound.search.record import read_record
 
     record = read_record(run)
-    again = options | asked_again(record, run) | {name: options[name] for name in given}
-    kept, space = again.pop("machines"), again.pop("space")
-    return Path(record.data), machines or kept, space, again
+    again = options | asked_again(record, run, given)
+    space = again.pop("space", None)
+    return Path(record.data), machines or list(record.machines), space, again
 
 
 def show_best(run: Path, record: RunRecord, authors: Authors, pinned: Sequence[str]) -> None:

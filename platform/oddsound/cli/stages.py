@@ -14,7 +14,7 @@ import click
 
 from oddsound.cli.progress import Progress
 from oddsound.ensemble.systems import Member, System, build_systems
-from oddsound.errors import DataError, RecordingError, SearchError
+from oddsound.errors import ConfigError, DataError, RecordingError, SearchError
 from oddsound.features.cache import build_cache, open_cache
 from oddsound.recipes import is_efficientnet
 from oddsound.recordings.index import DataIndex
@@ -93,6 +93,17 @@ def refuse_unusable(index: DataIndex, spaces: Sequence[SearchSpace]) -> None:
         )
 
 
+def refuse_no_rung(asha: Asha | None, spaces: Sequence[SearchSpace]) -> None:
+    """Raises ConfigError where ASHA would never look at a trial."""
+    for space in spaces if asha else ():
+        epochs = max(config.training.epochs for config in space.variants())
+        if asha and not [rung for rung in asha.rungs(epochs) if rung < epochs]:
+            raise ConfigError(
+                f"{space.machine}: --asha never looks at trials of {epochs} epochs before their end; give "
+                f"--asha-grace less than that, e.g. {max(1, epochs // 9)}"
+            )
+
+
 def prepare_features(
     index: DataIndex,
     spaces: Sequence[SearchSpace],
@@ -134,7 +145,12 @@ def _look_at_lengths(space: SearchSpace, caches: Mapping[str, str]) -> None:
 
 
 def search(
-    plans: Sequence[MachinePlan], run: Path, record: RunRecord, ask: Ask, drive: Drive
+    plans: Sequence[MachinePlan],
+    run: Path,
+    record: RunRecord,
+    ask: Ask,
+    drive: Drive,
+    began: Callable[[], None],
 ) -> tuple[Outcome, Writer]:
     """Run what is missing while a writer sends what is finished to MLflow; both are returned at the end.
 
@@ -153,7 +169,13 @@ def search(
             talk("searching: Ray starts, the first trials take some seconds to show")
         with _TellingProgress(run, plans, writer) as progress:
             outcome = run_search(
-                plans, run, progress, ask.conduct, signs=drive.signs, interrupts=drive.interrupts
+                plans,
+                run,
+                progress,
+                ask.conduct,
+                signs=drive.signs,
+                interrupts=drive.interrupts,
+                began=began,
             )
         status = "KILLED" if outcome.interrupted else "FAILED" if outcome.failures else "FINISHED"
     finally:
@@ -274,10 +296,14 @@ def _member(store: Store, trial: TrackedTrial) -> Member:
     )
 
 
-def refuse_failures(outcome: Outcome, run: Path) -> None:
-    """Raises SearchError where trials failed: the search's last word, after everything else is done."""
+def tell_failures(outcome: Outcome) -> None:
     for machine, trial, reason in outcome.failures:
         talk(f"failed: {machine} {trial}: {reason}")
+
+
+def refuse_failures(outcome: Outcome, run: Path) -> None:
+    """Raises SearchError where trials failed: the search's last word, after everything else is done."""
+    tell_failures(outcome)
     if outcome.failures:
         raise SearchError(
             f"{len(outcome.failures)} trial(s) failed, the rest is in {run}; the same command retries them"

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from oddsound.cli.stages import talk
+from oddsound.errors import TrackingError
 from oddsound.search.record import read_record
 from oddsound.search.space import SearchSpace
 from oddsound.tracking.store import Store
@@ -16,7 +17,7 @@ First = Mapping[str, Sequence[dict[str, Any]]]
 """Values of the searched settings by machine type, the best first."""
 
 
-def first_points(earlier: str | None, spaces: Sequence[SearchSpace], store: Store, run: Path) -> First:
+def first_points(earlier: str | None, spaces: Sequence[SearchSpace], store: Store | None, run: Path) -> First:
     """The searched settings of the best trials of the search `earlier`, its name or its run's folder.
 
     A run that was begun with the same ones keeps them: the earlier search may have gone on since, or
@@ -31,6 +32,8 @@ def first_points(earlier: str | None, spaces: Sequence[SearchSpace], store: Stor
     if kept is not None and all(space.machine in kept for space in spaces):
         return kept
     name = read_record(Path(earlier)).search if (Path(earlier) / "run.json").is_file() else earlier
+    if store is None:
+        raise TrackingError(f"--warm-start {earlier}: is in MLflow, which is away")
     find_search(store, name)
     return {space.machine: _points(store, name, space) for space in spaces}
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from oddsound.cli.stages import talk
 from oddsound.config import ModelConfig
-from oddsound.errors import ConfigError, OddsoundError, WeightsError
+from oddsound.errors import ConfigError, OddsoundError, TrackingError, WeightsError
 from oddsound.models.backbones import build_backbone
 from oddsound.models.initialise import keras_initialise
 from oddsound.models.pretrained import imagenet_file, load_pretrained, sha256_of, timm_file
@@ -31,7 +31,7 @@ _SHAPING = {"pretrained", "backbone", "activation", "width", "depth", "input_cha
 
 
 def prepare_weights(
-    spaces: Sequence[SearchSpace], given: Mapping[str, Path], folder: Path, store: Store
+    spaces: Sequence[SearchSpace], given: Mapping[str, Path], folder: Path, store: Store | None
 ) -> tuple[list[SearchSpace], dict[str, Path]]:
     """The spaces with the SHA-256 of each weights that a trial can ask for, and where their files lie.
 
@@ -77,7 +77,9 @@ def _wanted(space: SearchSpace) -> list[ModelConfig]:
     return list(models.values())
 
 
-def _found(name: str, given: Mapping[str, Path], model: ModelConfig, folder: Path, store: Store) -> Path:
+def _found(
+    name: str, given: Mapping[str, Path], model: ModelConfig, folder: Path, store: Store | None
+) -> Path:
     if name in given:
         return given[name]
     if name == "imagenet":
@@ -88,6 +90,8 @@ def _found(name: str, given: Mapping[str, Path], model: ModelConfig, folder: Pat
     if name.startswith("timm:"):
         return timm_file(name.removeprefix("timm:"), model, folder)
     if name.startswith("models:/"):
+        if store is None:
+            raise TrackingError(f"model.pretrained {name}: is in MLflow, which is away")
         return fetch_pretrained(store, name, folder)
     return Path(name)
 

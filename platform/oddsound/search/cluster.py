@@ -17,9 +17,10 @@ from typing import Any
 import ray
 from ray.exceptions import AuthenticationError
 
-from oddsound.errors import SearchError
+from oddsound.errors import Interrupted, SearchError
 from oddsound.search.auth import refuse_open_cluster
 from oddsound.search.guard import guarded
+from oddsound.search.interrupts import Interrupts
 
 LOCAL = "local"
 _OBJECT_STORE_BYTES = 256 << 20
@@ -35,24 +36,43 @@ the process after 60 s, with an abort."""
 
 
 @contextmanager
-def cluster(address: str, go_on: str, *, insecure: bool = False) -> Iterator[None]:
+def cluster(
+    address: str, go_on: str, *, insecure: bool = False, interrupts: Interrupts | None = None
+) -> Iterator[None]:
     """Ray at `address`; what was started here is ended here, however this process ends.
 
     Where Ray's head dies, so does this process, with exit code 5 and a line that ends in `go_on`: a
-    driver that has lost its head can do nothing more. Raises ConfigError for a cluster without
+    driver that has lost its head can do nothing more. (130 after a signal: one to the whole process group
+    ends a local head too.) Raises ConfigError for a cluster without
     authentication unless `insecure`.
     """
     os.environ.update(_QUIET)
     local = address == LOCAL
     with guarded() if local else nullcontext():
+        knock(address)
         try:
             _connect(address, local)
             if not (local or insecure):
                 refuse_open_cluster(ray.get_runtime_context().gcs_address)
-            with _HeadWatch(_PATIENCE_S[local], go_on):
+            with _HeadWatch(_PATIENCE_S[local], go_on, interrupts):
                 yield
         finally:
             _shut_down()
+
+
+def knock(address: str) -> None:
+    """Raises SearchError where nobody answers at host:port: Ray would try for minutes, aloud."""
+    host, _, port = address.rpartition(":")
+    if host and port.isdigit() and not _answers(host, int(port)):
+        raise SearchError(f"Ray at {address}: nobody answers there; start the cluster, or mend --ray-address")
+
+
+def _answers(host: str, port: int) -> bool:
+    try:
+        with socket.create_connection((host.strip("[]"), port), timeout=_LOOK_S):
+            return True
+    except OSError:
+        return False
 
 
 def _connect(address: str, local: bool) -> None:
@@ -64,9 +84,12 @@ def _connect(address: str, local: bool) -> None:
         ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **(options if local else {}))
     except (ConnectionError, RuntimeError, ValueError, AuthenticationError) as error:
         raise SearchError(f"Ray at {address}: {str(error).splitlines()[0]}") from error
+    except SystemExit as error:  # Ray's own handler of a SIGTERM that came while it started
+        raise KeyboardInterrupt from error
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, on_sigterm)  # Ray has put its own in its place
-    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # failed trials are told by us, in a line
+    for name in ("ray.tune", "ray._private.worker"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # what fails or dies is told by us, in a line
 
 
 def _shut_down() -> None:
@@ -86,12 +109,14 @@ def _shut_down() -> None:
 class _HeadWatch(threading.Thread):
     """Looks, while the block runs, whether Ray's head answers and our own node is one of the cluster's."""
 
-    def __init__(self, patience_s: float, go_on: str) -> None:
+    def __init__(self, patience_s: float, go_on: str, interrupts: Interrupts | None) -> None:
         super().__init__(name="oddsound-head", daemon=True)
         context = ray.get_runtime_context()
         self.over = threading.Event()
         self._address, self._node = context.gcs_address, context.get_node_id()
-        self._patience_s, self._go_on = patience_s, go_on
+        host, _, port = self._address.rpartition(":")
+        self._host, self._port = host, int(port)
+        self._patience_s, self._go_on, self._interrupts = patience_s, go_on, interrupts
         self._heard = time.monotonic()
 
     def __enter__(self) -> None:
@@ -102,21 +127,13 @@ class _HeadWatch(threading.Thread):
 
     def run(self) -> None:
         while not self.over.wait(_LOOK_S):
-            if not self._answers():
-                if time.monotonic() - self._heard > self._patience_s:
+            if not _answers(self._host, self._port):
+                if self._is_interrupted or time.monotonic() - self._heard > self._patience_s:
                     self._end(f"Ray's head at {self._address} is gone")
             elif not self._is_a_node():
                 self._end("Ray on this node has died")
             else:
                 self._heard = time.monotonic()
-
-    def _answers(self) -> bool:
-        host, _, port = self._address.rpartition(":")
-        try:
-            with socket.create_connection((host.strip("[]"), int(port)), timeout=_LOOK_S):
-                return True
-        except OSError:
-            return False
 
     def _is_a_node(self) -> bool:
         """True where it can't be told."""
@@ -129,4 +146,8 @@ class _HeadWatch(threading.Thread):
         """Neither Tune nor Ray's shutdown would ever return."""
         if not self.over.is_set():
             print(f"oddsound: {what}; what has finished is safe. {self._go_on}", file=sys.stderr, flush=True)
-            os._exit(SearchError.exit_code)
+            os._exit(Interrupted.exit_code if self._is_interrupted else SearchError.exit_code)
+
+    @property
+    def _is_interrupted(self) -> bool:
+        return self._interrupts is not None and self._interrupts.heard

@@ -44,10 +44,14 @@ class Driver:
     @property
     def is_alive(self) -> bool:
         """As far as can be told: by its process on this host, by its last sign of life on another."""
+        try:
+            beat = datetime.fromisoformat(self.beat or self.since)
+            silent_s = (datetime.now(UTC) - beat).total_seconds()
+        except (TypeError, ValueError):
+            return False
         if self.host == socket.gethostname():
             return _runs(self.pid)
-        beat = datetime.fromisoformat(self.beat or self.since)
-        return (datetime.now(UTC) - beat).total_seconds() < _STALE_S
+        return silent_s < _STALE_S
 
     def __str__(self) -> str:
         return f"process {self.pid} on {self.host}, since {self.since}"

@@ -25,7 +25,7 @@ class Interrupts:
 
     def __init__(self, go_on: str) -> None:
         self._go_on = go_on
-        self._heard = False
+        self.heard = False
         self._stop: Callable[[], None] | None = None
         self._timer: threading.Timer | None = None
 
@@ -60,10 +60,10 @@ class Interrupts:
                 signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # one that the timer sent just now would kill
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self._heard:
+        if self.heard:
             _say(f"interrupted again: ended at once. {self._go_on}")
             os._exit(Interrupted.exit_code)
-        self._heard = True
+        self.heard = True
         if self._stop is None:
             raise KeyboardInterrupt
         _say(f"interrupted: what runs goes on to its next checkpoint, {GRACE_S:g} s at most; again: at once")

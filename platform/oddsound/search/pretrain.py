@@ -71,7 +71,7 @@ def run_pretraining(
     with (
         interrupts.handled(),
         TemporaryDirectory(prefix="oddsound-tune-") as scratch,
-        cluster(address, go_on, insecure=insecure),
+        cluster(address, go_on, insecure=insecure, interrupts=interrupts),
     ):
         tuner = _tuner(job, Path(scratch), folder, told, stopper, _resources(cpus, gpus))
         with interrupts.searching(stopper.ask):

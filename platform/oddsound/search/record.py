@@ -87,7 +87,8 @@ def agree(
     if changes:
         record.changes.append({"when": datetime.now(UTC).isoformat(timespec="seconds"), "what": changes})
     if dataset != record.dataset or any(known[m]["data"] != asked[m]["data"] for m in known):
-        record.search, record.dataset, record.data = _new_name(), dataset, str(data.absolute())
+        record.search, record.dataset = _new_name(), dataset
+    record.data = str(data.absolute())  # it may have moved
     record.tracking_uri = tracking_uri or record.tracking_uri
     record.code = dict(code)
     record.machines |= asked

@@ -7,6 +7,7 @@ measured: a trial gets the smallest part of a GPU that its memory fits into, wit
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -68,6 +69,12 @@ def node_types() -> list[Node]:
     """The nodes that are up, and one of each kind that the cluster says it could add."""
     up = [_node(node["Resources"]) for node in ray.nodes() if node["Alive"]]
     return up + [replace(_node(group), is_up=False) for group in _groups()]
+
+
+def refuse_here(resources: Resources) -> None:
+    """Raises ConfigError where a trial wants more CPUs or GPUs than this machine has."""
+    here = Node(float(os.cpu_count() or 1), float(torch.cuda.device_count()), 0.0)
+    fitting(replace(resources, memory_per_trial=None), [here])
 
 
 def fitting(resources: Resources, nodes: Sequence[Node]) -> dict[str, float]:

@@ -52,29 +52,33 @@ def run_search(
     *,
     signs: Signs | None = None,
     interrupts: Interrupts | None = None,
+    began: Callable[[], None] = lambda: None,
     trainable: Callable[[dict[str, Any]], None] = train_trial,
 ) -> Outcome:
     """Run what is missing of `plans`; bundles go to `run`/trials. Nothing missing: no cluster is touched.
 
-    What is damaged there has been set aside (`mend`). A failed trial doesn't end the search; SIGINT does,
-    and the same call later goes on.
+    `began` is called once there is a cluster that has what a trial wants. What is damaged on disk has been
+    set aside (`mend`). A failed trial doesn't end the search; SIGINT does, and the same call goes on.
     """
     conduct, run = conduct or Conduct(), run.absolute()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     experiment = _experiment(plans, run, listener, conduct, signs)
     missing = experiment.studies.n_waiting
     if not missing:
+        began()
         write_journal(plans, run / "trials", run / "studies.journal", listener.said)
         return Outcome()
+    interrupts = interrupts or Interrupts("")
     go_on = f"Go on with: oddsound search --resume {shlex.quote(str(run))}"
     try:
         with (
             tempfile.TemporaryDirectory(prefix="oddsound-tune-") as scratch,
-            cluster(conduct.address, go_on, insecure=conduct.insecure),
+            cluster(conduct.address, go_on, insecure=conduct.insecure, interrupts=interrupts),
         ):
             request = _request(conduct.resources, plans[0])
+            began()
             tuner = experiment.tuner(trainable, request, missing, Path(scratch), conduct)
-            with (interrupts or Interrupts(go_on)).searching(experiment.stop):
+            with interrupts.searching(experiment.stop):
                 tuner.fit()
     finally:
         experiment.studies.close()

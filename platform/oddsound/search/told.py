@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from ray import tune
 
 from oddsound.config import TrialConfig
+from oddsound.errors import BundleError
 from oddsound.search.driver import Signs
 from oddsound.search.watchdog import last_words
 from oddsound.search.worker import FAILED
@@ -69,6 +70,8 @@ class Told(tune.Callback):  # type: ignore[misc]
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
+        # A callback may change a result. Tune would keep the settings in it, and statistics of every number.
+        result.pop("config", None)
         if FAILED in result:
             return
         config, number = self._what(trial)
@@ -87,12 +90,11 @@ class Told(tune.Callback):  # type: ignore[misc]
         self._listener.restarted(config, number, self._why_it_died(config, trial))
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        config, number = self._what(trial)
+        config, number = self._at_last(trial)
         self._over(config)
         bundle, last = self._bundle(config), trial.last_result or {}
         if bundle.is_whole:
-            self.n_ended += 1
-            self._listener.finished(config, number, bundle.result().omega)
+            self._finished(config, number, bundle)
         elif FAILED in last:
             self._fail(config, number, last[FAILED])
         elif (stop := self._stop_of(trial.trial_id)) is not None:
@@ -102,9 +104,18 @@ class Told(tune.Callback):  # type: ignore[misc]
         # else it was ended early by an interrupt, and goes on when it is resumed
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        config, number = self._what(trial)
+        config, number = self._at_last(trial)
         self._over(config)
         self._fail(config, number, self._why_it_died(config, trial))
+
+    def _finished(self, config: TrialConfig, number: int, bundle: Bundle) -> None:
+        try:
+            omega = bundle.result().omega
+        except BundleError as error:  # somebody else's hand in the folder
+            self._fail(config, number, str(error))
+            return
+        self.n_ended += 1
+        self._listener.finished(config, number, omega)
 
     def _stopped(self, config: TrialConfig, number: int, stop: Stop) -> None:
         try:
@@ -149,6 +160,12 @@ class Told(tune.Callback):  # type: ignore[misc]
         if trial.trial_id not in self._known:
             self._known[trial.trial_id] = what(trial)
         return self._known[trial.trial_id]
+
+    def _at_last(self, trial: Any) -> tuple[TrialConfig, int]:
+        """The same of a trial that has ended, which is then forgotten."""
+        config, number = self._what(trial)
+        del self._known[trial.trial_id]
+        return config, number
 
 
 def what(trial: Any) -> tuple[TrialConfig, int]:

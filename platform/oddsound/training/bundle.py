@@ -2,6 +2,7 @@
 
     <trials>/<machine>/<identity>/
         config.json          the TrialConfig, written first
+        data.json            the digest of the recordings that it sees
         checkpoint.pt        while it trains; removed at the end
         weights.safetensors  the model after the epoch that counts
         scores.npz           ScoreTable: test clips and training clips
@@ -119,7 +120,20 @@ class Bundle:
 
     def history(self) -> list[dict[str, float]]:
         """One mapping an epoch: `epoch` from 1, losses, learning rate, seconds, `omega` where evaluated."""
-        return list(self._read("history.json"))
+        history = self._read("history.json")
+        if not isinstance(history, list) or not all(isinstance(e, dict) and "epoch" in e for e in history):
+            raise BundleError(f"{self.path}/history.json: not a trial's history; remove the folder")
+        return history
+
+    def seen(self) -> str:
+        """The digest of the recordings that it was begun with; "" where it doesn't say."""
+        try:
+            return str(self._read("data.json")["digest"])
+        except (BundleError, KeyError, TypeError):
+            return ""
+
+    def write_seen(self, data_digest: str) -> None:
+        self.write("data.json", {"digest": data_digest})
 
     def failure(self) -> str:
         """Why the trial last failed, in one line; "" where it hasn't."""

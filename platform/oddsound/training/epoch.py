@@ -32,6 +32,8 @@ class Lesson:
     data: MachineData
     classes: Classes
     segments: Segments
+    alive: Callable[[], None] = lambda: None
+    """Is called for each batch that is scored."""
 
     def rows(self, holdout: float) -> NDArray[np.intp]:
         """The training clips without the last `holdout` of them, as Keras splits off its validation."""

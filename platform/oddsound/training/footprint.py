@@ -127,7 +127,10 @@ def measure_footprint(
     )
     config = config.model_copy(update={"training": training})
     lesson = _Endless(
-        data, classes_of(data.clips, training.labels), segments, training.batch_size * (n_batches + 2)
+        data,
+        classes_of(data.clips, training.labels),
+        segments,
+        n_rows=training.batch_size * (n_batches + 2),
     )
     _forget_peaks()
     seconds = _seconds(config, lesson, weights, n_batches)
@@ -140,7 +143,7 @@ def measure_footprint(
 class _Endless(Lesson):
     """A lesson that has its training clips again and again: an epoch lasts as long as it is needed."""
 
-    n_rows: int
+    n_rows: int = 0
 
     def rows(self, holdout: float) -> NDArray[np.intp]:
         rows = super().rows(holdout)

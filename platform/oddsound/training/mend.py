@@ -43,7 +43,7 @@ def _flaws(bundle: Bundle, data_digest: str) -> Iterator[tuple[list[str], str]]:
         yield everything, "config.json is damaged"
         return
     rest = [name for name in everything if name != "config.json"]
-    flaw = _flaw_of_whole(bundle, data_digest) if bundle.is_whole else _flaw_of_stop(bundle)
+    flaw = _flaw_of_whole(bundle, data_digest) if bundle.is_whole else _flaw_of_begun(bundle, data_digest)
     if flaw:
         yield rest, flaw
     elif bundle.checkpoint.is_file() and not zipfile.is_zipfile(bundle.checkpoint):
@@ -65,12 +65,14 @@ def _flaw_of_whole(bundle: Bundle, data_digest: str) -> str:
     return ""
 
 
-def _flaw_of_stop(bundle: Bundle) -> str:
-    if not bundle.is_stopped:
-        return ""
+def _flaw_of_begun(bundle: Bundle, data_digest: str) -> str:
+    if bundle.seen() not in ("", data_digest):
+        return "was begun with other recordings"
     try:
-        bundle.stop()
-        bundle.history()
+        if bundle.is_stopped:
+            bundle.stop()
+        if bundle.is_stopped or (bundle.path / "history.json").is_file():
+            bundle.history()
     except BundleError:
         return "stopped.json or history.json is damaged"
     return ""

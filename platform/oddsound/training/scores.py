@@ -85,6 +85,7 @@ def _over_segments(
 def _outputs(
     model: JointModel, network: Callable[[Tensor], Tensor], lesson: Lesson, rows: NDArray[np.intp]
 ) -> Float:
+    lesson.alive()
     x = _load(lesson.data, rows).to(next(model.parameters()).device)
     outputs = network(lesson.segments.unfold(x))
     by_clip: Float = outputs.reshape(len(rows), -1, *outputs.shape[1:]).double().cpu().numpy()

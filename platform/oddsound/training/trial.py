@@ -64,6 +64,7 @@ def run_trial(
     if not bundle.is_whole:
         bundle.path.mkdir(parents=True, exist_ok=True)
         bundle.write("config.json", config.model_dump())
+        bundle.write_seen(data.digest)
         for left in (bundle.path / "failure.json", *bundle.path.glob("*.partial")):
             left.unlink(missing_ok=True)
         try:
@@ -117,7 +118,7 @@ def _train_and_score(
     alive: Alive,
 ) -> None:
     segments = Segments.of(data.machine, data.features.shape[2], config.model)
-    lesson = Lesson(data, classes_of(data.clips, config.training.labels), segments)
+    lesson = Lesson(data, classes_of(data.clips, config.training.labels), segments, alive)
     state = _continue(config, lesson, weights, bundle)
     _train(config, lesson, report, bundle, state, alive)
     _write_bundle(config, lesson, bundle, state, number)

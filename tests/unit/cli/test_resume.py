@@ -21,6 +21,9 @@ OPTIONS = {
     "authors": None,
     "trials": 3,
     "accept_change": True,
+    "insecure": True,
+    "tracking_uri": "sqlite:///rel.db",
+    "warm_start": None,
     "pinned": (),
 }
 
@@ -37,21 +40,38 @@ def test_relative_paths_are_of_the_folder_that_they_were_given_in(
     monkeypatch.chdir(tmp_path)
     record = recorded()
     monkeypatch.chdir("/")
-    again = asked_again(record, Path("run"))
-    assert again["configs"] == ("smoke", str(tmp_path / "own.yaml"))
-    assert again["weights"] == (f"audioset={tmp_path / 'cnn.pth'}",)
-    assert again["spaces"] == tmp_path / "spaces"
+    again = asked_again(record, Path("run"), {})
+    assert Path.cwd() == tmp_path, "so that they hold"
+    assert again["configs"] == ("smoke", "own.yaml")
+    assert again["weights"] == ("audioset=cnn.pth",)
+    assert again["spaces"].absolute() == tmp_path / "spaces"
     assert again["stage"] == Path("/scratch")
 
 
+def test_what_is_given_now_is_of_the_folder_that_it_is_given_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "now.yaml").touch()
+    record = recorded()
+    monkeypatch.chdir(tmp_path)
+    given = {"configs": ("now.yaml", "smoke"), "spaces": Path("own"), "tracking_uri": "sqlite:///a.db"}
+    again = asked_again(record, Path("run"), given | {"settings": ("loss.rho=0.2",)})
+    assert again["configs"] == ("smoke", "own.yaml", str(tmp_path / "now.yaml"), "smoke")
+    assert again["settings"] == ("loss.rho=0.1", "loss.rho=0.2"), "the last one holds"
+    assert again["spaces"] == tmp_path / "own"
+    assert again["tracking_uri"] == f"sqlite:///{tmp_path / 'a.db'}"
+
+
 def test_the_rest_is_as_it_was_given_but_for_what_holds_once() -> None:
-    again = asked_again(recorded(), Path("run"))
-    assert {name: again[name] for name in ("machines", "space", "settings", "trials", "pinned", "cache")} == {
-        name: OPTIONS[name] for name in ("machines", "space", "settings", "trials", "pinned", "cache")
-    }
-    assert "accept_change" not in again
+    again = asked_again(recorded(), Path("run"), {})
+    alike = ("space", "settings", "trials", "pinned", "cache")
+    assert {name: again[name] for name in alike} == {name: OPTIONS[name] for name in alike}
+    assert not {"accept_change", "insecure", "machines"} & again.keys()
+    assert again["tracking_uri"] is None, "the run's own"
 
 
 def test_a_run_of_before_commands_were_kept_is_refused_in_a_line(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="doesn't say how it was begun; give the same command again"):
-        asked_again(RunRecord("s", "demo", "/data", None), tmp_path)
+    with pytest.raises(ConfigError, match="doesn't say how it was begun; give the whole command again"):
+        asked_again(RunRecord("s", "demo", "/data", None), tmp_path, {})
+    with pytest.raises(ConfigError, match="doesn't say how it was begun"):
+        asked_again(RunRecord("s", "demo", "/data", None, command={"cwd": "/"}), tmp_path, {})

@@ -75,6 +75,30 @@ def test_trials_of_other_recordings_are_set_aside(tmp_path: Path) -> None:
     assert "other recordings" in line
 
 
+@pytest.mark.parametrize("ended", [True, False])
+def test_what_was_begun_with_other_recordings_begins_anew(ended: bool, tmp_path: Path) -> None:
+    """An interrupted trial's checkpoint and a stopped one's omega are of what they saw."""
+    of = plan("fan", 2)
+    bundle = start_bundle(tmp_path / "trials", of.space.trial(of.space.paper, 0))
+    bundle.write_seen(DIGEST)
+    bundle.write("history.json", [{"epoch": 1, "omega": 0.9}])
+    if ended:
+        bundle.write_stop(Stop(0, 30, 30, 0.9))
+    assert mend(tmp_path / "trials", "fan", DIGEST, tmp_path / "aside") == []
+    (line,) = mend(tmp_path / "trials", "fan", "another digest", tmp_path / "aside")
+    assert "begun with other recordings" in line
+    assert [p.name for p in bundle.path.iterdir()] == ["config.json"]
+
+
+@pytest.mark.parametrize("history", ["[1, 2]", "null", '[{"epoch"'])
+def test_a_damaged_history_of_what_was_interrupted_is_set_aside(history: str, tmp_path: Path) -> None:
+    of = plan("fan", 2)
+    bundle = start_bundle(tmp_path / "trials", of.space.trial(of.space.paper, 0))
+    (bundle.path / "history.json").write_text(history)
+    (line,) = mend(tmp_path / "trials", "fan", DIGEST, tmp_path / "aside")
+    assert "history.json is damaged" in line
+
+
 def test_a_stop_that_can_not_be_read_is_taken_back(tmp_path: Path) -> None:
     of = plan("fan", 2)
     bundle = start_bundle(tmp_path / "trials", of.space.trial(of.space.paper, 0))

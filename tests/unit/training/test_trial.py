@@ -21,7 +21,7 @@ def test_a_whole_bundle(machine_data: MachineData, small_config: TrialConfig, tm
     bundle = run_trial(small_config, machine_data, reports.append, trials=tmp_path, number=4)
     assert bundle.is_whole
     assert sorted(path.name for path in bundle.path.iterdir()) == [
-        "config.json", "history.json", "result.json", "scores.npz", "weights.safetensors",
+        "config.json", "data.json", "history.json", "result.json", "scores.npz", "weights.safetensors",
     ]  # fmt: skip
     assert bundle.config() == small_config
     result, table = bundle.result(), bundle.scores()
