@@ -8,7 +8,7 @@ import pytest
 from tests.unit.search.fake_trials import instant, omega_of, plan
 
 from oddsound.config import TrialConfig
-from oddsound.errors import SearchError
+from oddsound.errors import ConfigError
 from oddsound.search.run import Conduct, run_search
 from oddsound.training.bundle import Stop, bundles, finished
 
@@ -78,5 +78,5 @@ def test_nothing_missing_touches_no_cluster(tmp_path: Path) -> None:
 
 
 def test_a_cluster_that_is_not_there_is_refused_at_once(tmp_path: Path) -> None:
-    with pytest.raises(SearchError, match=r"127\.0\.0\.1:1: nobody answers"):
+    with pytest.raises(ConfigError, match=r"127\.0\.0\.1:1: nobody answers"):
         run_search([plan("fan", 1)], tmp_path, Heard(), Conduct(address="127.0.0.1:1"), trainable=instant)

@@ -17,7 +17,7 @@ from typing import Any
 import ray
 from ray.exceptions import AuthenticationError
 
-from oddsound.errors import Interrupted, SearchError
+from oddsound.errors import ConfigError, Interrupted, SearchError
 from oddsound.search.auth import refuse_open_cluster
 from oddsound.search.guard import guarded
 from oddsound.search.interrupts import Interrupts
@@ -61,10 +61,10 @@ def cluster(
 
 
 def knock(address: str) -> None:
-    """Raises SearchError where nobody answers at host:port: Ray would try for minutes, aloud."""
+    """Raises ConfigError where nobody answers at host:port: Ray would try for minutes, aloud."""
     host, _, port = address.rpartition(":")
     if host and port.isdigit() and not _answers(host, int(port)):
-        raise SearchError(f"Ray at {address}: nobody answers there; start the cluster, or mend --ray-address")
+        raise ConfigError(f"Ray at {address}: nobody answers there; start the cluster, or mend --ray-address")
 
 
 def _answers(host: str, port: int) -> bool:
