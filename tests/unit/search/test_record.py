@@ -92,9 +92,7 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
 
 def test_other_code_is_refused_by_name(tmp_path: Path) -> None:
     agree(tmp_path, "demo", tmp_path, None, FAN)
-    with pytest.raises(
-        ConfigError, match=r"code\.sources '0123456789ab', now it is 'another'"
-    ):
+    with pytest.raises(ConfigError, match=r"code\.sources '0123456789ab', now it is 'another'"):
         agree(tmp_path, "demo", tmp_path, None, FAN, CODE | {"sources": "another"})
 
 
