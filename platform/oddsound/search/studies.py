@@ -59,7 +59,8 @@ class MachineStudy:
 
     plan: MachinePlan
     trials: Path
-    known: dict[str, TrialConfig] = field(default_factory=dict)
+    known: set[str] = field(default_factory=set)
+    """The identities of what is on disk with a value and of what was asked."""
     waiting: int = 0
 
     def __post_init__(self) -> None:
@@ -70,7 +71,7 @@ class MachineStudy:
             storage=self.storage, study_name=self.plan.machine, direction="maximize"
         )
         for end in over:
-            self.known[end.config.identity] = end.config
+            self.known.add(end.config.identity)
             self.study.add_trial(end.as_optuna(self.plan.space))
         self.waiting = max(0, self.plan.n_wanted - len(over))
         self.running = 0
@@ -99,7 +100,7 @@ class MachineStudy:
         config = next(
             c for c in (self.plan.space.trial(params, s) for s in seeds) if c.identity not in self.known
         )
-        self.known[config.identity] = config
+        self.known.add(config.identity)
         self.waiting -= 1
         self.running += 1
         return config, next(self._numbers)
@@ -207,7 +208,8 @@ class MachineStudies(Searcher):  # type: ignore[misc]
         self._asked[trial_id] = study
         config, number = study.ask(trial_id)
         return {
-            "trial": config.model_dump(),
+            # Tune keeps it, some times over, until the search ends.
+            "trial": config.model_dump(exclude_defaults=True),
             "number": number,
             "cache": study.plan.caches[feature_name(config)],
             "data_digest": study.plan.data_digest,
