@@ -70,7 +70,7 @@ class Told(tune.Callback):  # type: ignore[misc]
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
-        # A callback may change a result. Tune would keep the settings in it, and statistics of every number.
+        # A callback may change a result. Tune would keep the settings in it, and statistics of their numbers.
         result.pop("config", None)
         if FAILED in result:
             return
@@ -162,9 +162,12 @@ class Told(tune.Callback):  # type: ignore[misc]
         return self._known[trial.trial_id]
 
     def _at_last(self, trial: Any) -> tuple[TrialConfig, int]:
-        """The same of a trial that has ended, which is then forgotten."""
+        """The same of a trial that has ended, which is then forgotten, also by Tune: until the search ends
+        it would keep statistics of each number that the trial reported, more than 1 KB for one."""
         config, number = self._what(trial)
         del self._known[trial.trial_id]
+        for statistics in ("metric_analysis", "metric_n_steps"):
+            getattr(trial.run_metadata, statistics, {}).clear()
         return config, number
 
 

@@ -1,0 +1,469 @@
+"""What a search costs beside its trials, with trials that take no time.
+
+    python benchmarks/overhead.py                    # trials per second and memory, then idle workers
+    python benchmarks/overhead.py --only idle        # seven machine types with trials of 2 s
+
+The same 500 trials of one machine type by `run_search` with its writer, and by plain Ray Tune with
+OptunaSearch: with the stock MLflow callback and without any. Each in a process, a Ray and an sqlite store
+of its own, in turns. Tables on stdout, talk on stderr.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sqlite3
+import statistics
+import subprocess
+import sys
+import time
+import zipfile
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from hashlib import sha256
+from importlib.metadata import version
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+OURS, TUNED, STOCK, ALONE = (
+    "oddsound",
+    "Tune + MLflow's callback, actors reused, no other logger",
+    "Tune + MLflow's callback, as it comes",
+    "Tune alone, actors reused, no logger",
+)
+MACHINES = ("fan", "gearbox", "pump", "slider", "valve", "ToyCar", "ToyTrain")
+N_MARKS = 5
+_SEED = 0
+_DIGEST = "digest"
+_EMPTY_SAFETENSORS = (2).to_bytes(8, "little") + b"{}"
+
+
+# What a trial is.
+
+
+def omega_of(rho: float) -> float:
+    return 0.9 - abs(rho - 0.1)
+
+
+def finish(handed: dict[str, Any], seconds: float) -> None:
+    """A trial of ours: it sleeps, leaves a whole bundle with its begin and end, and reports once."""
+    from ray import tune
+
+    from oddsound.config import TrialConfig
+    from oddsound.training.bundle import Bundle, TrialResult, write_atomically
+
+    begin = time.time()
+    time.sleep(seconds)
+    config = TrialConfig.model_validate(handed["trial"])
+    bundle = Bundle(Path(handed["trials"]) / config.machine / config.identity)
+    bundle.path.mkdir(parents=True, exist_ok=True)
+    bundle.write("config.json", config.model_dump())
+    write_atomically(bundle.weights, _EMPTY_SAFETENSORS)
+    with zipfile.ZipFile(bundle.scores_path, "w"):
+        pass
+    omega, end = omega_of(config.loss.rho), time.time()
+    bundle.write("history.json", [{"epoch": 1, "begin": begin, "end": end}])
+    weights, now = sha256(_EMPTY_SAFETENSORS).hexdigest(), datetime.now(UTC).isoformat()
+    metrics = {"omega": omega}
+    bundle.write_result(
+        TrialResult(
+            config.identity, config.machine, handed["number"], metrics, 1, _DIGEST, weights, end - begin, now
+        )
+    )
+    tune.report({"omega": omega, "epoch": config.training.epochs})
+
+
+def report_omega(config: dict[str, Any]) -> None:
+    """A trial of plain Tune: it reports once, and leaves nothing."""
+    from ray import tune
+
+    tune.report({"omega": omega_of(config["loss.rho"])})
+
+
+# What is measured.
+
+
+@dataclass
+class Course:
+    """When the trials began and ended, and the driver's resident memory at some of them."""
+
+    n_trials: int
+    begun: float = 0.0
+    ended: float = 0.0
+    n_ended: int = 0
+    resident: dict[int, float] = field(default_factory=dict)
+    """MB by how many trials had ended."""
+
+    def begins(self) -> None:
+        self.begun = self.begun or time.time()
+
+    def ends(self) -> None:
+        self.ended, self.n_ended = time.time(), self.n_ended + 1
+        if self.n_ended in (1, *marks(self.n_trials)):
+            self.resident[self.n_ended] = resident_mb()
+
+
+@dataclass
+class Figures:
+    """One contender, once. Seconds are counted from before Ray's start."""
+
+    n_trials: int
+    per_second: float
+    """Trials, from the begin of the first to the end of the last."""
+    searched_s: float
+    tracked_s: float
+    """Until MLflow has everything."""
+    n_tracked: int
+    resident: dict[int, float]
+    resident_at_end: float
+
+
+def marks(n_trials: int) -> list[int]:
+    return [max(1, n_trials * k // N_MARKS) for k in range(1, N_MARKS + 1)]
+
+
+def resident_mb() -> float:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) / 1024
+    raise SystemExit("no VmRSS in /proc/self/status: this benchmark wants Linux")
+
+
+def n_finished_runs(database: Path) -> int:
+    """Runs that ended well, without the parent run of a search."""
+    if not database.is_file():
+        return 0
+    query = (
+        "select count(*) from runs where status = 'FINISHED' and run_uuid not in "
+        "(select run_uuid from tags where key = 'oddsound.kind' and value = 'search')"
+    )
+    with sqlite3.connect(database) as connection:
+        return int(connection.execute(query).fetchone()[0])
+
+
+# The contenders.
+
+
+def plans(machines: Sequence[str], n_trials: int) -> list[Any]:
+    from oddsound.search.space import load_space
+    from oddsound.search.studies import MachinePlan, feature_name
+
+    found = []
+    for machine in machines:
+        space = load_space(machine)
+        caches = {feature_name(config): f"cache/{machine}" for config in space.front_ends()}
+        found.append(MachinePlan(space, _DIGEST, caches, n_trials, _SEED))
+    return found
+
+
+def search(folder: Path, machines: Sequence[str], n_trials: int, seconds: float) -> Figures:
+    """A search as `oddsound search` runs it: its writer, its signs of life, its lines."""
+    from functools import partial
+
+    from oddsound.cli.progress import Progress
+    from oddsound.search.driver import sole_driver
+    from oddsound.search.run import run_search
+    from oddsound.tracking.layout import Search
+    from oddsound.tracking.store import open_store
+    from oddsound.tracking.writer import Writer
+
+    course = Course(n_trials * len(machines))
+
+    class Told(Progress):
+        def started(self, config: Any, number: int) -> None:
+            course.begins()
+            super().started(config, number)
+
+        def finished(self, config: Any, number: int, omega: float) -> None:
+            super().finished(config, number, omega)
+            writer.nudge(config.machine)
+            course.ends()
+
+    before, run = time.time(), folder / "run"
+    with sole_driver(run) as signs:
+        counts = {machine: {"train/normal": 1} for machine in machines}
+        about = Search("overhead", "overhead")
+        writer = Writer(lambda: open_store(None, run / "mlflow"), about, run / "trials", counts)
+        for machine in machines:
+            writer.nudge(machine)
+        with Told(dict.fromkeys(machines, (n_trials, 0, None))) as told:
+            trainable = partial(finish, seconds=seconds)
+            outcome = run_search(plans(machines, n_trials), run, told, signs=signs, trainable=trainable)
+        searched = time.time()
+        writer.close("FINISHED")
+    if outcome.failures or outcome.interrupted or writer.problem:
+        raise SystemExit(f"{outcome} {writer.problem}")
+    return figures(course, before, searched, run / "mlflow" / "mlflow.db")
+
+
+def plain_tune(folder: Path, n_trials: int, *, callback: bool, reuse: bool) -> Figures:
+    import optuna
+    import ray
+    from ray import tune
+    from ray.air.integrations.mlflow import MLflowLoggerCallback
+    from ray.tune.search.optuna import OptunaSearch
+
+    from oddsound.search.space import load_space
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    course = Course(n_trials)
+
+    class Watch(tune.Callback):
+        def on_trial_start(self, *_: Any, **__: Any) -> None:
+            course.begins()
+
+        def on_trial_complete(self, *_: Any, **__: Any) -> None:
+            course.ends()
+
+    database, space = folder / "mlflow.db", load_space("fan")
+    mlflow = MLflowLoggerCallback(
+        tracking_uri=f"sqlite:///{database}", experiment_name="overhead/fan", save_artifact=False
+    )
+    before = time.time()
+    ray.init("local", num_cpus=os.cpu_count(), include_dashboard=False, log_to_driver=False)
+    tune.Tuner(
+        tune.with_resources(report_omega, {"cpu": 1}),
+        tune_config=tune.TuneConfig(
+            search_alg=OptunaSearch(
+                space=space.dimensions,
+                metric="omega",
+                mode="max",
+                seed=_SEED,
+                points_to_evaluate=[dict(space.paper)],
+            ),
+            num_samples=n_trials,
+            reuse_actors=reuse,
+        ),
+        run_config=tune.RunConfig(
+            name="overhead",
+            storage_path=str(folder / "tune"),
+            callbacks=[mlflow, Watch()] if callback else [Watch()],
+            verbose=0,
+        ),
+    ).fit()
+    ray.shutdown()
+    return figures(course, before, time.time(), database)
+
+
+def figures(course: Course, before: float, searched: float, database: Path) -> Figures:
+    tracked = time.time()
+    return Figures(
+        course.n_ended,
+        course.n_ended / (course.ended - course.begun),
+        searched - before,
+        tracked - before,
+        n_finished_runs(database),
+        course.resident,
+        resident_mb(),
+    )
+
+
+CONTENDERS: dict[str, Callable[[Path, int], Figures]] = {
+    OURS: lambda folder, n: search(folder, ["fan"], n, 0.0),
+    TUNED: lambda folder, n: plain_tune(folder, n, callback=True, reuse=True),
+    STOCK: lambda folder, n: plain_tune(folder, n, callback=True, reuse=False),
+    ALONE: lambda folder, n: plain_tune(folder, n, callback=False, reuse=True),
+}
+_NO_LOGGERS = {TUNED, ALONE}
+
+
+# Workers that wait.
+
+
+@dataclass
+class Idle:
+    """What two or more workers did while several machine types were searched at once."""
+
+    n_trials: int
+    workers: int
+    idle: float
+    """The part of the workers' time, from the first trial's begin to the last one's end, in no trial."""
+    longest_gap_s: float
+    """Between two trials of one worker, as far as it can be told from their times alone."""
+    at_half_time: dict[str, int]
+    """By machine type, how many of its trials had ended by then."""
+
+
+def idle(trials: Path, machines: Sequence[str]) -> Idle:
+    """What the bundles of a search that has ended say of its workers."""
+    from oddsound.training.bundle import finished
+
+    spans = {
+        machine: [
+            (epoch["begin"], epoch["end"])
+            for bundle in finished(trials, machine)
+            for epoch in bundle.history()
+        ]
+        for machine in machines
+    }
+    every = sorted(span for of_one in spans.values() for span in of_one)
+    begin, end = every[0][0], max(last for _, last in every)
+    workers, half = os.cpu_count() or 1, (begin + end) / 2
+    return Idle(
+        len(every),
+        workers,
+        1 - sum(last - first for first, last in every) / (workers * (end - begin)),
+        max(gaps(every, workers), default=0.0),
+        {machine: sum(last <= half for _, last in of_one) for machine, of_one in spans.items()},
+    )
+
+
+def gaps(spans: Sequence[tuple[float, float]], workers: int) -> list[float]:
+    """A trial takes the place of the one that ended first."""
+    free: list[float] = []
+    found = []
+    for first, last in sorted(spans):
+        if len(free) == workers:
+            found.append(first - free.pop(0))
+        free = sorted([*free, last])
+    return found
+
+
+# One process after another.
+
+
+def measured(what: str, *arguments: object, quiet_loggers: bool = False) -> dict[str, Any]:
+    """What this script says in a process of its own, with folders and a Ray of its own."""
+    with TemporaryDirectory(prefix="oh", dir="/tmp") as folder:  # Ray's sockets want short paths
+        environment = os.environ | {"RAY_TMPDIR": folder}
+        if quiet_loggers:
+            environment["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"
+        answer, said = Path(folder) / "figures.json", Path(folder) / "said"
+        line = [sys.executable, __file__, "--measure", what, *map(str, arguments), "--folder", folder]
+        with said.open("wb") as stream:
+            ended = subprocess.run(line, env=environment, stdout=stream, stderr=stream, cwd=folder)
+        if ended.returncode or not answer.is_file():
+            raise SystemExit(f"{what} failed:\n{said.read_text(errors='replace')[-4000:]}")
+        return json.loads(answer.read_text())
+
+
+def compare(contenders: Sequence[str], n_trials: int, repeat: int, n_stock: int) -> list[dict[str, Any]]:
+    """Contenders in turns, `repeat` times; the one that starts a process a trial once, with `n_stock`."""
+    said = []
+    for turn in range(repeat):
+        shift = turn % len(contenders)
+        for name in [*contenders[shift:], *contenders[:shift]]:
+            n = n_stock if name == STOCK else n_trials
+            if name == STOCK and turn:
+                continue
+            load = os.getloadavg()[0]
+            one = measured(name, "--trials", n, quiet_loggers=name in _NO_LOGGERS)
+            talk(
+                f"{turn + 1}/{repeat} {name}: {one['per_second']:.1f}/s, load {load:.1f} to "
+                f"{os.getloadavg()[0]:.1f}"
+            )
+            said.append({"contender": name, "load": load, **one})
+    return said
+
+
+def as_table(said: Sequence[dict[str, Any]]) -> list[str]:
+    """Medians and, in brackets, the least and the most."""
+    heads = ["", "trials", "trials/s", "search [s]", "MLflow has all [s]", "runs"]
+    heads += ["MB at 1/5", "MB at the end", "MB per 100 trials"]
+    lines = [row(heads), row(["---", *["---:"] * (len(heads) - 1)])]
+    for name in dict.fromkeys(one["contender"] for one in said):
+        of_one = [one for one in said if one["contender"] == name]
+        columns = [
+            spread([one["per_second"] for one in of_one], 1),
+            spread([one["searched_s"] for one in of_one], 0),
+            spread([one["tracked_s"] for one in of_one], 0) if of_one[0]["n_tracked"] else "",
+            "/".join(dict.fromkeys(str(one["n_tracked"]) for one in of_one)),
+            spread([at(one, 0) for one in of_one], 0),
+            spread([at(one, -1) for one in of_one], 0),
+            spread([growth(one) for one in of_one], 1),
+        ]
+        lines.append(row([name, str(of_one[0]["n_trials"]), *columns]))
+    return lines
+
+
+def memory_table(said: Sequence[dict[str, Any]]) -> list[str]:
+    """Medians of the resident memory on the way, in MB."""
+    full = [one for one in said if one["contender"] != STOCK]
+    ends = sorted({int(n) for one in full for n in one["resident"]})
+    lines = [row(["MB after", *map(str, ends)]), row(["---", *["---:"] * len(ends)])]
+    for name in dict.fromkeys(one["contender"] for one in full):
+        of_one = [one["resident"] for one in full if one["contender"] == name]
+        medians = [statistics.median([resident[str(n)] for resident in of_one]) for n in ends]
+        lines.append(row([name, *(f"{mb:.0f}" for mb in medians)]))
+    return lines
+
+
+def at(one: dict[str, Any], mark: int) -> float:
+    return one["resident"][str(marks(one["n_trials"])[mark])]
+
+
+def growth(one: dict[str, Any]) -> float:
+    """MB per 100 trials from the first fifth on."""
+    first, *_, last = marks(one["n_trials"])
+    return (at(one, -1) - at(one, 0)) / max(1, last - first) * 100
+
+
+def spread(values: Sequence[float], digits: int) -> str:
+    middle = f"{statistics.median(values):.{digits}f}"
+    if len(values) < 2:
+        return middle
+    return f"{middle} ({min(values):.{digits}f} to {max(values):.{digits}f})"
+
+
+def row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def talk(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def measure(options: argparse.Namespace) -> None:
+    """In this process, for the one that started it."""
+    if options.measure == "idle":
+        search(options.folder, options.machines, options.idle_trials, options.seconds)
+        one: Any = idle(options.folder / "run" / "trials", options.machines)
+    else:
+        one = CONTENDERS[options.measure](options.folder, options.trials)
+    (options.folder / "figures.json").write_text(json.dumps(asdict(one)))
+
+
+def main() -> None:
+    options = parsed()
+    if options.measure:
+        measure(options)
+        return
+    found: dict[str, Any] = {}
+    print(", ".join(f"{name} {version(name)}" for name in ("ray", "optuna", "mlflow")), flush=True)
+    if options.only != "idle":
+        found["speed"] = compare(options.contenders, options.trials, options.repeat, options.stock_trials)
+        print("\n".join(["", *as_table(found["speed"]), "", *memory_table(found["speed"])]))
+    if options.only != "speed":
+        arguments = ["--idle-trials", options.idle_trials, "--seconds", options.seconds]
+        found["idle"] = measured("idle", *arguments, "--machines", *options.machines)
+        half = ", ".join(f"{machine} {n}" for machine, n in found["idle"]["at_half_time"].items())
+        print(
+            f"\n{len(options.machines)} machine types, {found['idle']['n_trials']} trials of "
+            f"{options.seconds:g} s on {found['idle']['workers']} workers: idle {found['idle']['idle']:.1%}, "
+            f"longest gap {found['idle']['longest_gap_s']:.2f} s\nended by half time: {half}"
+        )
+    if options.json:
+        options.json.write_text(json.dumps(found, indent=1))
+
+
+def parsed() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", choices=("speed", "idle"))
+    parser.add_argument("--trials", type=int, default=500, help="of one machine type, that take no time")
+    parser.add_argument("--stock-trials", type=int, default=50, help="where every trial starts a process")
+    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--contenders", nargs="+", choices=CONTENDERS, default=list(CONTENDERS))
+    parser.add_argument("--machines", nargs="+", default=list(MACHINES))
+    parser.add_argument("--idle-trials", type=int, default=8, help="a machine type")
+    parser.add_argument("--seconds", type=float, default=2.0, help="what such a trial takes")
+    parser.add_argument("--json", type=Path, help="a file for every single figure")
+    parser.add_argument("--measure", help=argparse.SUPPRESS)
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
