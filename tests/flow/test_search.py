@@ -191,7 +191,8 @@ def test_a_run_whose_record_is_cut_is_one_line(run: Path) -> None:
     before = content(run)
     refused = oddsound("search", "--resume", run)
     assert refused.returncode == 2
-    assert refused.stderr.startswith(f"oddsound: {run}/run.json: can't be read")
+    assert refused.stderr.startswith(f"oddsound: {run}/run.json: not a run's record")
+    assert "move it away" in refused.stderr
     assert len(refused.stderr.splitlines()) == 1
     assert content(run) == before
 
