@@ -147,7 +147,8 @@ def test_workers_nodes_and_mlflow_die(cluster: Nodes, line: list[object], tmp_pa
         assert search.ends() == 4, search.said()  # everything is done but what MLflow lacks
     assert "oddsound sync" in search.said()
     assert_each_once(run, N_TRIALS)
-    assert all(attempts(trial)[1] >= 3 for trial in killed), "it went on from its checkpoint"
+    # The history is written before the checkpoint: a kill between them costs that epoch.
+    assert all(attempts(trial)[1] >= 2 for trial in killed), "it went on from its checkpoint"
     with mlflow_server(store, port) as server:
         synced = subprocess.run(
             [str(ODDSOUND), "sync", str(run)], capture_output=True, text=True, timeout=120
