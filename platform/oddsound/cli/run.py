@@ -119,9 +119,9 @@ def _search(
     from oddsound.cli.warm_start import first_points
     from oddsound.cli.weights import prepare_weights
     from oddsound.errors import Interrupted, TrackingError
-    from oddsound.search.code_version import code_version
     from oddsound.search.record import agree, known_uri, write_record
     from oddsound.tracking.store import canonical
+    from oddsound.training.code_version import code_version
 
     uri = canonical(options["tracking_uri"]) if options["tracking_uri"] else known_uri(out)
     store = _opened(uri, out)

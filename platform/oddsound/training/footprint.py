@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import gc
 import itertools
-import resource
-import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -34,6 +32,7 @@ from oddsound.training.schedule import build_optimiser
 from oddsound.training.scores import BATCH_FRAMES, score_clips
 from oddsound.training.segments import Segments
 from oddsound.training.trial import build_model
+from oddsound.training.usage import forget_peaks, host_peak
 
 CONTEXT_BYTES = 600 << 20
 """What CUDA itself takes of a GPU for each process, beside what torch asks of it: an allowance."""
@@ -132,10 +131,10 @@ def measure_footprint(
         segments,
         n_rows=training.batch_size * (n_batches + 2),
     )
-    _forget_peaks()
+    _start_afresh()
     seconds = _seconds(config, lesson, weights, n_batches)
-    footprint = Footprint(*seconds, training.batch_size, work, _host_peak(), _gpu_peak())
-    _forget_peaks()
+    footprint = Footprint(*seconds, training.batch_size, work, host_peak(), _gpu_peak())
+    _start_afresh()
     return footprint
 
 
@@ -193,24 +192,12 @@ def _scoring_seconds(model: JointModel, config: TrialConfig, lesson: _Endless) -
     return seconds / len(rows)
 
 
-def _forget_peaks() -> None:
-    """From here on the peaks are of what follows."""
+def _start_afresh() -> None:
+    """What was garbage before is not the trial's."""
     gc.collect()
-    with suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5")
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
-        torch.cuda.reset_peak_memory_stats()
-
-
-def _host_peak() -> int:
-    """The process's highest resident memory: since `_forget_peaks` on Linux, elsewhere since it began."""
-    with suppress(OSError):
-        for line in Path("/proc/self/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) << 10
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak << 10
+    forget_peaks()
 
 
 def _gpu_peak() -> int:

@@ -16,7 +16,6 @@ import torch
 from safetensors.torch import save
 from torch.optim import Adam
 
-from oddsound import __version__
 from oddsound.config import TrialConfig
 from oddsound.errors import BundleError, ConfigError, DataError, WeightsError
 from oddsound.models.joint import JointModel
@@ -25,12 +24,14 @@ from oddsound.scoring.omega import cells, metrics_dict
 from oddsound.training.bundle import Bundle, TrialResult, write_atomically
 from oddsound.training.checkpoint import Progress, load_checkpoint, save_checkpoint, seed_epoch
 from oddsound.training.classes import classes_of, refuse_unlearnable
+from oddsound.training.code_version import code_version
 from oddsound.training.data import MachineData, refuse_unmeasurable
 from oddsound.training.device import exact_device
 from oddsound.training.epoch import Lesson, train_epoch
 from oddsound.training.schedule import build_optimiser
 from oddsound.training.scores import score_clips
 from oddsound.training.segments import Segments
+from oddsound.training.usage import Usage
 
 _DAMAGED = "checkpoint.damaged"
 
@@ -176,13 +177,13 @@ def _train(
 
 
 def _train_one(config: TrialConfig, lesson: Lesson, state: _State, epoch: int, alive: Alive) -> None:
-    model, progress = state.model, state.progress
+    model, progress, usage = state.model, state.progress, Usage()
     entry = train_epoch(model, state.optimiser, config, lesson, epoch, alive)
     alive()
     if epoch == config.training.epochs or epoch % config.training.evaluate_every == 0:
         table = score_clips(model, config, lesson, lesson.data.labelled_rows)
         entry["omega"] = metrics_dict(cells(table))["omega"]
-    progress.history.append(entry)
+    progress.history.append(entry | usage.metrics())
     if config.training.selection == "best_dev_omega" and best_epoch(progress.history) == epoch:
         progress.best = {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}
 
@@ -213,7 +214,7 @@ def _write_bundle(config: TrialConfig, lesson: Lesson, bundle: Bundle, state: _S
         classes=list(table.classes),
         seconds=sum(entry["seconds"] for entry in progress.history),
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
-        versions={"oddsound": __version__, "python": platform.python_version(), "torch": torch.__version__},
+        versions={**code_version(), "python": platform.python_version()},
     )
     bundle.write_result(result)
     bundle.checkpoint.unlink(missing_ok=True)

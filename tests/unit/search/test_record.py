@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from oddsound.errors import ConfigError
-from oddsound.search.code_version import code_version
+from oddsound.training.code_version import code_version
 from oddsound.search.record import RunRecord, read_record, write_record
 from oddsound.search.record import agree as agreed
 

@@ -1,4 +1,4 @@
-"""What code a search was begun with, as far as it decides what comes out."""
+"""What code made a trial, as far as it decides what comes out."""
 
 from __future__ import annotations
 
