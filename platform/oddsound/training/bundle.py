@@ -52,6 +52,8 @@ class TrialResult:
     """Of the backbone's first block before training: it tells which weights a trial began with."""
     classes: list[str] = field(default_factory=list)
     """What the network tells apart, in the order of its outputs; none for an autoencoder."""
+    clip_frames: int = 0
+    """Frames of the longest clip, to which the others were padded; 0 where an earlier version didn't say."""
     versions: dict[str, str] = field(default_factory=dict)
 
     @property

@@ -212,6 +212,7 @@ def _write_bundle(config: TrialConfig, lesson: Lesson, bundle: Bundle, state: _S
         weights_sha256=hashlib.sha256(weights).hexdigest(),
         initial_block_sha256=state.first_block,
         classes=list(table.classes),
+        clip_frames=int(data.features.shape[2]),
         seconds=sum(entry["seconds"] for entry in progress.history),
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
         versions={**code_version(), "python": platform.python_version()},
