@@ -16,7 +16,7 @@ import pytest
 from oddsound.ensemble.fusions import fuse
 from oddsound.search.record import read_record
 from oddsound.search.space import load_space
-from oddsound.tracking.registry import best_trials
+from oddsound.tracking.ranking import best_trials
 from oddsound.tracking.store import Store, open_store
 from oddsound.training.bundle import Bundle, bundles, finished
 

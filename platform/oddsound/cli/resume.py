@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+import shlex
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import click
 
 if TYPE_CHECKING:
     from oddsound.search.record import RunRecord
@@ -19,6 +23,32 @@ def as_asked(options: dict[str, Any]) -> dict[str, Any]:
     """`options` as JSON, and the folder that their relative paths are of."""
     kept = {name: value for name, value in options.items() if name not in _ONCE}
     return {"cwd": str(Path.cwd()), "options": {name: _plain(value) for name, value in kept.items()}}
+
+
+def command_line(record: RunRecord) -> str:
+    """The line that begins such a search anew, its relative paths of the folder that it was given in; ""
+    for a run of before commands were kept."""
+    from oddsound.cli.search import search
+
+    kept = record.command.get("options")
+    if not isinstance(kept, dict):
+        return ""
+    command, every_one = kept.get("space") or "search", sys.maxsize
+    words = ["oddsound", command, record.data, "--out", "RUN", "--machines", ",".join(record.machines)]
+    for option in search.params:
+        value = kept.get(option.name or "")
+        if isinstance(option, click.Option) and value not in (None, False, option.default, [], every_one):
+            words += _option(option.opts[0], value)
+    return shlex.join(words)
+
+
+def _option(flag: str, value: Any) -> list[str]:
+    """As `--help` has it: the record has memory in bytes, the option takes GiB."""
+    if flag == "--memory-per-trial" and isinstance(value, int):
+        return [flag, f"{value / 2**30:g}"]
+    if isinstance(value, list):
+        return [word for each in value for word in (flag, str(each))]
+    return [flag] if value is True else [flag, str(value)]
 
 
 def asked_again(record: RunRecord, run: Path, given: dict[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from oddsound.cli.progress import Progress
+from oddsound.cli.resume import command_line
 from oddsound.ensemble.systems import Member, System, build_systems
 from oddsound.errors import ConfigError, DataError, RecordingError, SearchError
 from oddsound.features.cache import build_cache, open_cache
@@ -26,8 +27,9 @@ from oddsound.search.space import SearchSpace
 from oddsound.search.studies import MachinePlan, ended_trials, feature_name
 from oddsound.search.told import Outcome
 from oddsound.tracking.layout import Search
+from oddsound.tracking.ranking import TrackedTrial, best_trials
 from oddsound.tracking.reading import load_tracked
-from oddsound.tracking.registry import TrackedTrial, best_trials, register_best
+from oddsound.tracking.registry import register_best
 from oddsound.tracking.store import Store, open_store
 from oddsound.tracking.writer import Writer
 from oddsound.training.bundle import finished
@@ -191,7 +193,24 @@ def tracking(run: Path, record: RunRecord) -> Store:
 def tracked_search(record: RunRecord) -> Search:
     """The search as MLflow knows it."""
     asha = {machine: Asha(**begun["asha"]) for machine, begun in record.machines.items() if begun.get("asha")}
-    return Search(record.search, record.dataset, asha=asha)
+    facts = {machine: _facts(record, machine) for machine in record.machines}
+    return Search(record.search, record.dataset, asha=asha, command=command_line(record), facts=facts)
+
+
+def _facts(record: RunRecord, machine: str) -> dict[str, str]:
+    """What a reader of MLflow's page may want to know of the machine type's search."""
+    begun, code = record.machines[machine], record.code
+    clips = ", ".join(f"{n} {kind}" for kind, n in sorted(begun.get("clips", {}).items()))
+    made = " ".join(f"{name} {version}" for name, version in sorted(code.items()))
+    facts = {
+        "trials wanted": str(record.wanted.get(machine, "")),
+        "seed": str(begun.get("seed", "")),
+        "sampler": str(begun.get("sampler", "")),
+        "recordings": clips,
+        "data digest": str(begun.get("data", "")),
+        "code": made,
+    }
+    return {name: value for name, value in facts.items() if value}
 
 
 def begun_with(

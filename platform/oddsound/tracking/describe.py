@@ -1,33 +1,100 @@
-"""What a version in the registry says of itself, in Markdown. Nothing here talks to a server."""
+"""What MLflow's pages say of experiments, searches, models and versions, in Markdown. Nothing here talks to
+a server.
+
+Links are relative to MLflow's own page (`#/…`), for nobody knows by which name a reader reaches it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from oddsound.config import TrialConfig, flattened
+from oddsound.tracking.ranking import TrackedTrial
 
 _DISPLACED = "No longer among the best; kept as history."
 
 
-def described(
-    machine: str,
-    rank: int,
-    omega: float,
-    metrics: Mapping[str, float],
-    params: Mapping[str, str],
-    search: str,
-    trial: str,
-) -> str:
-    """Its place, omega, AUC and pAUC of each section in percent, and how it was configured."""
-    head = f"**Place {rank} of `{machine}`: omega {100 * omega:.2f} %**"
-    origin = f"Trial `{trial}` of search `{search}`."
-    parts = [head, origin, section_table(metrics), configuration(machine, params)]
+def version_note(name: str, best: Sequence[TrackedTrial], rank: int) -> str:
+    """Of the version of the trial at place `rank`, from 1, among the `best`: omega, AUC and pAUC of each
+    section in percent, its place, how it was configured and how to load it."""
+    trial = best[rank - 1]
+    parts = [
+        f"**Place {rank} of `{trial.machine}`: omega {100 * trial.omega:.2f} %**",
+        f"Trial `{trial.trial}` of search `{trial.search}`, seed {trial.seed}, code {trial.code}, "
+        f"data `{trial.data_digest[:12]}`. {run_link(trial, 'Its run')}.",
+        section_table(trial.metrics),
+        top_table(best, bold=rank),
+        configuration(trial.machine, trial.params),
+        loading(name, f"top-{rank}"),
+    ]
     return "\n\n".join(part for part in parts if part)
 
 
 def displaced(description: str) -> str:
     """The description of a version that has lost its place: all but the first line stays true."""
     return "\n".join([_DISPLACED, *description.splitlines()[1:]])
+
+
+def model_note(dataset: str, machine: str, best: Sequence[TrackedTrial], name: str) -> str:
+    """Of the registered model of a machine type."""
+    about = f"Detectors of anomalous sounds of `{machine}`, found on the data set `{dataset}`."
+    return "\n\n".join([about, top_table(best), loading(name, "champion")])
+
+
+def experiment_note(dataset: str, machine: str, best: Sequence[TrackedTrial], name: str) -> str:
+    """Of the experiment `<dataset>/<machine>`: the best of all searches, and where to go from there."""
+    parts = [
+        f"### Detectors of anomalous sounds of `{machine}` in `{dataset}`",
+        "Each search is a run; below it lies one run a trial. `omega` is the harmonic mean of all AUC and "
+        "pAUC, the challenge's figure of merit.",
+        top_table(best) or "No trial has finished yet.",
+        f"Registered model: [{name}](#/models/{name})." if best else "",
+        loading(name, "champion") if best else "",
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def search_note(
+    search: str, machine: str, best: Sequence[TrackedTrial], facts: Mapping[str, str], command: str, name: str
+) -> str:
+    """Of a search's parent run: its best trials, what it was asked for, and how to ask for it again."""
+    parts = [
+        f"### Search `{search}` of `{machine}`",
+        top_table(best) or "No trial has finished yet.",
+        f"Registered model: [{name}](#/models/{name})." if best else "",
+        _table(["asked for", ""], [[key, f"`{value}`"] for key, value in facts.items()]),
+        f"Again:\n\n```sh\n{command}\n```" if command else "",
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def top_table(best: Sequence[TrackedTrial], bold: int = 0) -> str:
+    """The best trials, a row each; the one at place `bold` stands out."""
+    rows = []
+    for place, trial in enumerate(best, start=1):
+        cells = [
+            str(place),
+            f"{100 * trial.omega:.2f}",
+            run_link(trial, f"{trial.machine}-{trial.number:03d}"),
+            f"`{trial.search}`",
+            trial.recipe or "own",
+            f"`{trial.weights_sha256[:12]}`",
+        ]
+        rows.append([f"**{cell}**" for cell in cells] if place == bold else cells)
+    return _table(["place", "omega [%]", "trial", "search", "recipe", "weights"], rows)
+
+
+def run_link(trial: TrackedTrial, text: str) -> str:
+    return f"[{text}](#/experiments/{trial.experiment_id}/runs/{trial.run_id})"
+
+
+def loading(name: str, alias: str) -> str:
+    """How to use the model, as lines of a shell."""
+    lines = [
+        f"oddsound predict --model models:/{name}@{alias} CLIPS --tracking-uri THIS_SERVER",
+        f"mlflow models serve --model-uri models:/{name}@{alias} --env-manager local",
+    ]
+    return "```sh\n" + "\n".join(lines) + "\n```"
 
 
 def section_table(metrics: Mapping[str, float]) -> str:

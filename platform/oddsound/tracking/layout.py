@@ -4,6 +4,7 @@
     parent run   <search id>                     one a search
     child run    <machine>-<number>-<trial[:8]>  one a finished trial, and one a trial stopped early,
                                                  of another kind, for it competes with no finished one
+    experiment   <dataset>/submissions           one a dataset: its runs are systems S1-S4, see `submissions`
 
 Nothing here talks to a server.
 """
@@ -32,6 +33,11 @@ COMPLETE = "oddsound.complete"
 MACHINE, DATASET, OBJECTIVE = "oddsound.machine", "oddsound.dataset", "oddsound.objective"
 DATA_DIGEST, WEIGHTS = "oddsound.data_digest", "oddsound.weights_sha256"
 N_PARAMETERS, NUMBER = "oddsound.n_parameters", "oddsound.number"
+MODEL = "oddsound.model_sha256"
+"""Of the manifest that has the SHA-256 of every other file of a model."""
+CODE, RECIPE, SEED = "oddsound.code", "oddsound.recipe", "oddsound.seed"
+NOTE = "mlflow.note.content"
+"""What MLflow's pages show as the description of a run and of an experiment, in Markdown."""
 N_FINISHED, N_FAILED, N_STOPPED = "oddsound.n_finished", "oddsound.n_failed", "oddsound.n_stopped"
 SAVINGS = "oddsound.asha_sha256"
 """Of what the parent run says of early stopping: it is sent anew when that changes."""
@@ -44,7 +50,8 @@ _DIGEST_LENGTH = 36
 @dataclass(frozen=True)
 class Search:
     """One search: its id, the name of the dataset, the metric that it maximises, and by machine type how
-    it stops trials early, where it does.
+    it stops trials early, where it does. `command` is the line that asks for it again, `facts` what else
+    is worth telling, by machine type: {"fan": {"seed": "0"}}.
 
     Raises ConfigError where a name holds more than letters, digits, `.`, `_` and `-`.
     """
@@ -53,6 +60,8 @@ class Search:
     dataset: str
     objective: str = "omega"
     asha: Mapping[str, Asha] = field(default_factory=dict, hash=False)
+    command: str = ""
+    facts: Mapping[str, Mapping[str, str]] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         for what, name in (("search id", self.id), ("dataset", self.dataset)):
@@ -100,7 +109,14 @@ def trial_tags(search: Search, parent: str, result: TrialResult) -> dict[str, st
         DATA_DIGEST: result.data_digest,
         WEIGHTS: result.weights_sha256,
         N_PARAMETERS: str(result.n_parameters),
+        CODE: code_of(result),
     }
+
+
+def code_of(result: TrialResult) -> str:
+    """oddsound's version and the digest of its sources that made the trial, e.g. `0.1.0+1a2b3c4d5e6f`."""
+    parts = [result.versions.get("oddsound", "unknown"), result.versions.get("sources", "")]
+    return "+".join(part for part in parts if part)
 
 
 def trial_params(config: TrialConfig) -> list[Param]:

@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from oddsound.config import TrialConfig
 from oddsound.errors import BundleError
 from oddsound.scoring.table import ScoreTable
-from oddsound.tracking.registry import TrackedTrial
+from oddsound.tracking.ranking import TrackedTrial
 from oddsound.tracking.runs import check_weights
 from oddsound.tracking.store import Store
 from oddsound.training.bundle import Bundle, TrialResult

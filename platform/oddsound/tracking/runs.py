@@ -34,6 +34,7 @@ from oddsound.tracking.layout import (
     trial_params,
     trial_tags,
 )
+from oddsound.tracking.notes import note_experiment, search_notes
 from oddsound.tracking.store import Sent, Store
 from oddsound.training.bundle import Bundle
 
@@ -51,26 +52,38 @@ def open_search(store: Store, search: Search, machine: str) -> str:
     return store.parents[key]
 
 
-def count_trials(store: Store, parent: str, found: Iterable[Bundle]) -> None:
-    """Tag the parent run with how many trials finished, were stopped early, and failed for good.
+def find_parent(store: Store, search: Search, machine: str) -> Run | None:
+    """The search's parent run for `machine` as MLflow has it, or None; nothing is made or changed."""
+    experiment = store.find_experiment(experiment_name(search.dataset, machine))
+    if experiment is None:
+        return None
+    with store.asking(f"looking for the search {search.id} of {machine}"):
+        return min(_runs(store, experiment, search, "search"), key=_age, default=None)
+
+
+def describe_search(store: Store, search: Search, machine: str, found: Iterable[Bundle]) -> None:
+    """Say on the parent run how many trials finished, were stopped early, and failed for good, and which
+    are the best; on the experiment, which are the best of all its searches.
 
     A failed trial has no run of its own in this version: its bundle says why, the count that it was.
     """
-    trials = list(found)
+    trials, parent = list(found), open_search(store, search, machine)
     open_ended = [b for b in trials if not (b.is_whole or b.is_stopped)]
-    tags = {
+    counts = {
         N_FINISHED: sum(b.is_whole for b in trials),
         N_STOPPED: sum(b.is_stopped for b in trials),
         N_FAILED: sum((b.path / "failure.json").is_file() for b in open_ended),
     }
+    tags = [RunTag(k, str(v)) for k, v in counts.items()] + search_notes(store, search, machine)
     with store.asking("counting the trials of a search"):
-        store.client.log_batch(parent, tags=[RunTag(k, str(v)) for k, v in tags.items()], synchronous=True)
+        store.client.log_batch(parent, tags=tags, synchronous=True)
+    note_experiment(store, search, machine)
 
 
 def close_search(store: Store, search: Search, machine: str, found: Iterable[Bundle], status: Status) -> None:
     """Close the parent run of `machine` with `status` and the counts of `found`, all its bundles."""
+    describe_search(store, search, machine, found)
     parent = open_search(store, search, machine)
-    count_trials(store, parent, found)
     with store.asking(f"closing the search {search.id} of {machine}"):
         store.client.set_terminated(parent, status)
     store.parents.pop((store.experiment(experiment_name(search.dataset, machine)), search.id))

@@ -7,15 +7,11 @@ folder is not the user's. Whatever MLflow, SQLAlchemy or the network raise leave
 from __future__ import annotations
 
 import logging
-import os
-import ssl
-import urllib.error
-import urllib.request
+import sqlite3
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from http.client import HTTPException
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -26,11 +22,9 @@ from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SADeprecationWarning, SQLAlchemyError
 
 from oddsound.errors import ConfigError, TrackingError
+from oddsound.tracking.server import PROBE_S, access_error, be_short, cause, knock, refused
 
-PROBE_S = 5.0
 MIGRATION_S = 120.0
-# With MLflow's own 7 retries and 120 s a dead server holds every call for minutes (measured).
-_SHORT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "20"}
 
 
 @dataclass
@@ -64,6 +58,8 @@ class Store:
     """Id of a search's open parent run by (experiment id, search id)."""
     complete: dict[tuple[str, str], Sent] = field(default_factory=dict, repr=False)
     """What the store has of a search, by (experiment id, search id)."""
+    notes: dict[str, str] = field(default_factory=dict, repr=False)
+    """The notes that it was told, by what they are of."""
 
     @contextmanager
     def asking(self, doing: str) -> Iterator[None]:
@@ -72,22 +68,26 @@ class Store:
             yield
         except (MlflowException, SQLAlchemyError, OSError) as error:
             # MLflow's own messages hold the URI as it was given, password and all.
-            why = _first_line(error).replace(self.uri, shown(self.uri))
+            why = cause(error).replace(self.uri, shown(self.uri))
+            if refused(error):
+                raise access_error(shown(self.uri), f"{doing}: {why}") from error
             raise TrackingError(
                 f"{doing}: MLflow at {shown(self.uri)} failed ({why}); finished trials "
                 "are safe on disk, `oddsound sync` sends them when it is back"
             ) from error
 
     def probe(self) -> None:
-        """Ask for next to nothing. Raises TrackingError, within seconds where nobody answers."""
-        if self.uri.startswith("http"):
-            _knock(self.uri)
-        with self.asking("opening the tracking store"):
-            self.client.search_experiments(max_results=1)
+        """Ask for next to nothing. Raises TrackingError, AccessError, within seconds whatever the store does;
+        so does a database that somebody else has locked."""
+        if self.uri.startswith("sqlite:///"):
+            with self.asking("looking at the tracking store"):
+                _touch(Path(self.uri.removeprefix("sqlite:///")))
+        else:
+            knock(self.uri, shown(self.uri))
 
     def forget(self) -> None:
         """Look everything up again: after an error nobody knows what has arrived."""
-        for cache in (self.experiments, self.parents, self.complete):
+        for cache in (self.experiments, self.parents, self.complete, self.notes):
             cache.clear()
 
     def find_experiment(self, name: str) -> str | None:
@@ -156,11 +156,9 @@ def shown(uri: str) -> str:
 
 
 def _open_server(uri: str) -> Store:
-    for name, value in _SHORT.items():
-        os.environ.setdefault(name, value)
-    store = Store(MlflowClient(tracking_uri=uri, registry_uri=uri), uri, None)
-    store.probe()
-    return store
+    be_short()
+    knock(uri, shown(uri))
+    return Store(MlflowClient(tracking_uri=uri, registry_uri=uri), uri, None)
 
 
 def _open_sqlite(path: Path) -> Store:
@@ -175,31 +173,20 @@ def _open_sqlite(path: Path) -> Store:
             client.search_registered_models(max_results=1)
     except (MlflowException, SQLAlchemyError, OSError, LockTimeout) as error:
         raise TrackingError(
-            f"{path}: can't be opened as MLflow's database ({_first_line(error)}); give another "
+            f"{path}: can't be opened as MLflow's database ({cause(error)}); give another "
             "--tracking-uri, or move the file away and run `oddsound sync`"
         ) from error
     return Store(client, uri, path.parent / "artifacts")
 
 
-def _knock(uri: str) -> None:
-    """Raise TrackingError unless somebody answers at `uri`, whatever they say.
-
-    MLflow's client would try again for a while; this one asks once. What a proxy, a login page or
-    a certificate of one's own make of it is for the client to judge, which knows the user's settings.
-    """
+def _touch(database: Path) -> None:
+    """Take the right to write, and give it back: it is free within PROBE_S and the file may be written."""
     try:
-        with urllib.request.urlopen(f"{shown(uri)}/health", timeout=PROBE_S):
-            pass
-    except urllib.error.HTTPError as error:
-        error.close()
-    except (OSError, HTTPException, ValueError) as error:
-        reason = getattr(error, "reason", error)
-        if isinstance(reason, ssl.SSLError):
-            return
-        raise TrackingError(
-            f"no MLflow server answers at {shown(uri)} ({_first_line(reason)}); start it or correct "
-            "--tracking-uri; finished trials are safe on disk"
-        ) from error
+        with closing(sqlite3.connect(f"{database.as_uri()}?mode=rw", timeout=PROBE_S, uri=True)) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.rollback()
+    except sqlite3.Error as error:
+        raise OSError(str(error)) from error
 
 
 def _quieten() -> None:
@@ -208,8 +195,3 @@ def _quieten() -> None:
     logging.getLogger("alembic").setLevel(logging.WARNING)
     # MLflow 3.17 under SQLAlchemy 2.1; it is MLflow's to mend and its user can do nothing.
     warnings.filterwarnings("ignore", "The ``noload`` loader strategy", SADeprecationWarning)
-
-
-def _first_line(error: object) -> str:
-    lines = str(error).strip().splitlines()
-    return (lines[0] if lines else type(error).__name__)[:300]

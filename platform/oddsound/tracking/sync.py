@@ -8,9 +8,12 @@ from dataclasses import dataclass, field
 from oddsound.errors import BundleError, TrackingError
 from oddsound.tracking.layout import Search
 from oddsound.tracking.runs import (
+    Status,
+    close_search,
     complete_trials,
-    count_trials,
     delete_run,
+    describe_search,
+    find_parent,
     log_trial,
     open_search,
     read_trial,
@@ -22,6 +25,8 @@ from oddsound.training.bundle import Bundle
 
 Counts = Mapping[str, Mapping[str, int]]
 """By machine type, how many recordings of which kind the data has: {"fan": {"train": 3000}}."""
+_IN_A_ROW = 3
+"""So many trials that can't be sent one after another are no accident of theirs."""
 
 
 @dataclass
@@ -37,6 +42,8 @@ class SyncReport:
 
     stopped: set[str] = field(default_factory=set)
     """Those of all these that the search stopped early."""
+    looked_up: set[str] = field(default_factory=set)
+    """Machine types of which it is known what MLflow has."""
 
     def __str__(self) -> str:
         early = f"; {len(self.stopped)} of these were stopped early" if self.stopped else ""
@@ -55,8 +62,8 @@ def sync(
     """Send every finished or stopped trial that MLflow doesn't have yet as a run of `search`, in their order.
 
     Called again with nothing new it asks the server nothing. A trial that can't be sent is in
-    `failed` and holds up no other; where the server itself is away it raises TrackingError, and the
-    `report` that was handed in says how far it came.
+    `failed` and holds up no other; where the server itself is away or refuses three in a row it raises
+    TrackingError, and the `report` that was handed in says how far it came.
     """
     report = SyncReport() if report is None else report
     try:
@@ -80,6 +87,7 @@ def _sync_machine(
     if not ended:
         return
     known = complete_trials(store, search, machine)
+    report.looked_up.add(machine)
     new = {trial: bundle for trial, bundle in ended.items() if not _has(known, bundle)}
     report.already = (report.already | ended.keys() - report.uploaded.keys()) - new.keys()
     report.stopped -= {trial for trial, bundle in ended.items() if bundle.is_whole}
@@ -89,7 +97,7 @@ def _sync_machine(
     ordered = _in_order(list(new.values()), report)
     sent = [bundle for bundle in ordered if _send(store, search, machine, bundle, counts, report)]
     if sent:
-        count_trials(store, open_search(store, search, machine), found)
+        describe_search(store, search, machine, found)
     if sent or not known.is_current:
         log_savings(store, search, machine, known, list(ended.values()))
 

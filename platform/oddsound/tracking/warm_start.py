@@ -13,7 +13,7 @@ from mlflow.entities import Run
 from oddsound.config import TrialConfig, flattened, nested, validated
 from oddsound.errors import ConfigError
 from oddsound.tracking.layout import DATASET, KIND, MACHINE, SEARCH
-from oddsound.tracking.registry import TrackedTrial, best_trials
+from oddsound.tracking.ranking import TrackedTrial, best_trials
 from oddsound.tracking.store import Store, shown
 
 _LATEST = 3

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from oddsound.errors import ConfigError
-from oddsound.training.code_version import code_version
 from oddsound.search.record import RunRecord, read_record, write_record
 from oddsound.search.record import agree as agreed
+from oddsound.training.code_version import code_version
 
 FAN = {"fan": {"base": {"training": {"epochs": 3}}, "data": "abc"}}
 CODE = {"oddsound": "0.1.0", "sources": "0123456789ab"}

@@ -97,5 +97,5 @@ def result(bundle: Bundle, config: TrialConfig, number: int, values: Mapping[str
         weights_sha256=hashlib.sha256(bundle.weights.read_bytes()).hexdigest(),
         seconds=90.5,
         finished="2026-01-02T03:04:05.250000+00:00",
-        versions={"torch": "2.11.0"},
+        versions={"torch": "2.11.0", "oddsound": "0.1.0", "sources": "abcdef"},
     )

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import numpy as np
@@ -13,8 +16,9 @@ from tests.unit.tracking.small_bundles import DIGEST, small_bundle
 
 from oddsound.errors import BundleError, TrackingError
 from oddsound.tracking.layout import Search
+from oddsound.tracking.ranking import best_trials
 from oddsound.tracking.reading import fetch_model, load_tracked
-from oddsound.tracking.registry import best_trials, register_best
+from oddsound.tracking.registry import register_best
 from oddsound.tracking.store import Store
 from oddsound.tracking.sync import sync
 from oddsound.training.bundle import bundles
@@ -46,6 +50,12 @@ def aliases(store: Store) -> dict[str, int]:
     return {k: int(v) for k, v in store.client.get_registered_model("demo.fan").aliases.items()}
 
 
+def expected_aliases(order: list[int]) -> dict[str, int]:
+    """Of versions, best first."""
+    places = {f"top-{place}": version for place, version in enumerate(order, start=1)}
+    return {"champion": order[0], "challenger": order[1]} | places
+
+
 @pytest.mark.usefixtures("seven")
 def test_the_best_come_first_and_equal_ones_by_their_hash(store: Store) -> None:
     best = best_trials(store, "demo", "fan")
@@ -72,17 +82,28 @@ def test_five_versions_of_seven_trials(store: Store) -> None:
     assert [(p.rank, p.trial.trial) for p in places] == [(n + 1, t.trial) for n, t in enumerate(best)]
     stored = versions(store)
     assert stored.keys() == {trial.trial for trial in best}
-    assert aliases(store) == {"champion": places[0].version} | {f"top-{p.rank}": p.version for p in places}
+    assert aliases(store) == expected_aliases([p.version for p in places])
     first = stored[best[0].trial]
     assert first.run_id == best[0].run_id and first.source == f"{best[0].artifact_uri}/model"
     assert first.tags == {
+        "oddsound.dataset": "demo",
+        "oddsound.machine": "fan",
         "oddsound.trial": best[0].trial,
+        "oddsound.number": str(best[0].number),
         "oddsound.omega": "0.75",
         "oddsound.rank": "1",
-        "oddsound.weights_sha256": best[0].weights_sha256,
-        "oddsound.data_digest": best[0].data_digest,
+        "oddsound.recipe": best[0].params["recipe"],
+        "oddsound.seed": str(best[0].number),
         "oddsound.search": "s1",
+        "oddsound.code": "0.1.0+abcdef",
+        "oddsound.n_parameters": "1234",
+        "oddsound.weights_sha256": best[0].weights_sha256,
+        "oddsound.model_sha256": best[0].model_sha256,
+        "oddsound.data_digest": best[0].data_digest,
     }
+    model = store.client.get_registered_model("demo.fan")
+    assert model.tags["oddsound.top"] == ",".join(str(place.version) for place in places)
+    assert "models:/demo.fan@champion" in model.description
 
 
 @pytest.mark.usefixtures("seven")
@@ -112,7 +133,7 @@ def test_a_better_trial_displaces_one_which_stays_as_history(store: Store, seven
     after = register_best(store, "demo", "fan")
     assert [p.trial.omega for p in after] == [0.9, 0.75, 0.75, 0.70, 0.66]
     assert after[0].version == 6 and [p.version for p in after[1:]] == [p.version for p in before[:4]]
-    assert aliases(store) == {"champion": 6} | {f"top-{p.rank}": p.version for p in after}
+    assert aliases(store) == expected_aliases([p.version for p in after])
     stored = versions(store)
     assert {t: v.tags.get("oddsound.rank") for t, v in stored.items()} == (
         {p.trial.trial: str(p.rank) for p in after} | {before[4].trial.trial: None}
@@ -134,6 +155,58 @@ def test_a_later_worse_search_takes_nobodys_place(store: Store, tmp_path: Path) 
 
 
 @pytest.mark.usefixtures("seven")
+def test_a_worse_search_on_other_recordings_leaves_the_champion(store: Store, tmp_path: Path) -> None:
+    before = register_best(store, "demo", "fan", data_digest=DIGEST)
+    other = [small_bundle(tmp_path / "other", number, 0.1 + number / 1000) for number in (30, 31)]
+    for bundle in other:
+        bundle.write_result(replace(bundle.result(), data_digest="e" * 64))
+    send(store, tmp_path / "other", "other")
+    after = register_best(store, "demo", "fan", data_digest="e" * 64)
+    assert [place.trial.omega for place in after] == [0.131, 0.13]
+    assert aliases(store) == expected_aliases([p.version for p in after]) | {"champion": before[0].version}
+    better = small_bundle(tmp_path / "other", 32, 0.8)
+    better.write_result(replace(better.result(), data_digest="e" * 64))
+    send(store, tmp_path / "other", "other")
+    register_best(store, "demo", "fan", data_digest="e" * 64)
+    assert aliases(store)["champion"] == 8
+
+
+def test_a_reader_never_sees_half_a_promotion(store: Store, seven: Path) -> None:
+    """Between any two calls of it the tag has a whole order, and the champion is whole and described."""
+    register_best(store, "demo", "fan")
+    small_bundle(seven, 7, 0.9)
+    send(store, seven)
+    seen = []
+
+    def look(call: Callable[..., Any]) -> Callable[..., Any]:
+        def looking(*args: Any, **kwargs: Any) -> Any:
+            seen.append(state(store))
+            done = call(*args, **kwargs)
+            seen.append(state(store))
+            return done
+
+        return looking
+
+    writing = ["create_model_version", "update_model_version", "set_model_version_tag"]
+    writing += ["set_registered_model_alias", "set_registered_model_tag", "delete_model_version_tag"]
+    with patch.multiple(store.client, **{name: look(getattr(store.client, name)) for name in writing}):
+        register_best(store, "demo", "fan")
+    orders = list(dict.fromkeys(order for order, _ in seen))
+    champions = list(dict.fromkeys(champion for _, champion in seen))
+    assert len(orders) == 2 and orders[1].startswith("6,"), "the old order, then the new one"
+    assert [omega for omega, _ in champions] == ["0.75", "0.9"]
+    assert all(about.startswith("**Place 1 of `fan`") for _, about in champions)
+
+
+def state(store: Store) -> tuple[str, tuple[str, str]]:
+    """What a reader finds: the order, and the champion's omega and description."""
+    model = store.client.get_registered_model("demo.fan")
+    champion = store.client.get_model_version_by_alias("demo.fan", "champion")
+    assert Path(champion.source).is_dir()
+    return model.tags["oddsound.top"], (champion.tags["oddsound.omega"], champion.description.split("\n")[0])
+
+
+@pytest.mark.usefixtures("seven")
 def test_an_interrupted_registration_is_completed(store: Store) -> None:
     with (
         patch.object(MlflowClient, "set_registered_model_alias", side_effect=KeyboardInterrupt),
@@ -149,7 +222,9 @@ def test_an_interrupted_registration_is_completed(store: Store) -> None:
 def test_fewer_places_leave_no_stale_alias(store: Store) -> None:
     register_best(store, "demo", "fan")
     register_best(store, "demo", "fan", k=2)
-    assert aliases(store).keys() == {"champion", "top-1", "top-2"}
+    assert aliases(store).keys() == {"champion", "challenger", "top-1", "top-2"}
+    register_best(store, "demo", "fan", k=1)
+    assert aliases(store).keys() == {"champion", "top-1"}
 
 
 def test_nothing_to_register_is_a_named_error(store: Store) -> None:

@@ -19,7 +19,7 @@ from oddsound.config import flattened, nested
 from oddsound.errors import ConfigError, TrackingError
 from oddsound.scoring.table import ScoreTable
 from oddsound.tracking.layout import Search, registered_name
-from oddsound.tracking.registry import best_trials
+from oddsound.tracking.ranking import best_trials
 from oddsound.tracking.runs import close_search, open_search
 from oddsound.tracking.store import Store, open_store
 from oddsound.tracking.sync import SyncReport, sync

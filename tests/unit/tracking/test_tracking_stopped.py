@@ -15,7 +15,8 @@ from tests.unit.tracking.small_bundles import failed_bundle, small_bundle, stopp
 from oddsound.config import flattened
 from oddsound.errors import TrackingError
 from oddsound.tracking.layout import Search
-from oddsound.tracking.registry import best_trials, register_best
+from oddsound.tracking.ranking import best_trials
+from oddsound.tracking.registry import register_best
 from oddsound.tracking.runs import close_search
 from oddsound.tracking.store import Store, open_store
 from oddsound.tracking.sync import SyncReport, sync

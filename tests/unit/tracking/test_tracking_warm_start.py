@@ -12,7 +12,7 @@ from tests.unit.tracking.small_bundles import small_bundle
 from oddsound.config import TrialConfig
 from oddsound.errors import ConfigError
 from oddsound.tracking.layout import Search, trial_params
-from oddsound.tracking.registry import TrackedTrial
+from oddsound.tracking.ranking import TrackedTrial
 from oddsound.tracking.store import Store
 from oddsound.tracking.sync import sync
 from oddsound.tracking.warm_start import best_of_search, config_of, find_search
@@ -82,7 +82,7 @@ def test_an_empty_store_says_where_to_look(store: Store) -> None:
 
 
 def tracked(params: dict[str, str], machine: str = "fan") -> TrackedTrial:
-    return TrackedTrial("r", "t", 0.5, "demo", machine, 0, "s", 1, "d", "w", "uri", {}, params)
+    return TrackedTrial("r", "t", 0.5, "demo", machine, 0, "s", 1, "d", "w", "m", "uri", "e", "c", {}, params)
 
 
 configs = st.builds(

@@ -17,8 +17,9 @@ from tests.unit.tracking.small_bundles import failed_bundle, small_bundle
 from oddsound.errors import TrackingError
 from oddsound.tracking import sync as sync_module
 from oddsound.tracking.layout import Search
+from oddsound.tracking.ranking import best_trials
 from oddsound.tracking.reading import fetch_model, load_tracked
-from oddsound.tracking.registry import best_trials, register_best
+from oddsound.tracking.registry import register_best
 from oddsound.tracking.store import Store, open_store
 from oddsound.tracking.sync import sync
 from oddsound.tracking.writer import Writer
