@@ -7,9 +7,13 @@ Links are relative to MLflow's own page (`#/…`), for nobody knows by which nam
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from oddsound.config import TrialConfig, flattened
-from oddsound.tracking.ranking import TrackedTrial
+
+if TYPE_CHECKING:
+    from oddsound.tracking.ranking import TrackedTrial
+    from oddsound.tracking.systems import SystemVersion, TrackedSystem
 
 _DISPLACED = "No longer among the best; kept as history."
 
@@ -66,6 +70,40 @@ def search_note(
         f"Again:\n\n```sh\n{command}\n```" if command else "",
     ]
     return "\n\n".join(part for part in parts if part)
+
+
+def system_note(name: str, system: TrackedSystem) -> str:
+    """Of one of S1-S4: each machine type's omega and members, and how to use it."""
+    rows = []
+    for machine, part in system.parts.items():
+        members = ", ".join(f"`{member.trial[:8]}` {100 * member.omega:.2f}" for member in part.members)
+        rows.append([machine, _percent(part.omega), _percent(part.omega_raw), part.pinned, members])
+    head = ["machine", "omega [%]", "fused [%]", "S1 stands in", "members and their omega [%]"]
+    parts = [
+        f"**S{system.number}, {system.name}: mean omega {_percent(system.omega)} %**",
+        _table(head, rows),
+        loading(name, "champion"),
+    ]
+    return "\n\n".join(parts)
+
+
+def package_note(dataset: str, experiment: str, versions: Sequence[SystemVersion]) -> str:
+    """Of a package for the challenge: its systems."""
+    rows = [
+        [
+            f"[{of.name}](#/models/{of.name}/versions/{of.version})",
+            of.system.name,
+            _percent(of.system.omega),
+            f"[run](#/experiments/{experiment}/runs/{of.run_id})",
+        ]
+        for of in versions
+    ]
+    table = _table(["system", "", "mean omega [%]", "run"], rows)
+    return f"### A challenge package of `{dataset}`\n\n{table}"
+
+
+def _percent(omega: float | None) -> str:
+    return "-" if omega is None else f"{100 * omega:.2f}"
 
 
 def top_table(best: Sequence[TrackedTrial], bold: int = 0) -> str:
