@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from oddsound.tracking.systems import SystemVersion, TrackedSystem
 
 _DISPLACED = "No longer among the best; kept as history."
+_HEADING = "\n\n##### "
+_PLACE, _USE = "Its place among the best", "How to use it"
 
 
 def version_note(name: str, best: Sequence[TrackedTrial], rank: int) -> str:
@@ -26,34 +28,42 @@ def version_note(name: str, best: Sequence[TrackedTrial], rank: int) -> str:
         f"**Place {rank} of `{trial.machine}`: omega {100 * trial.omega:.2f} %**",
         f"Trial `{trial.trial}` of search `{trial.search}`, seed {trial.seed}, code {trial.code}, "
         f"data `{trial.data_digest[:12]}`. {run_link(trial, 'Its run')}.",
-        section_table(trial.metrics),
-        top_table(best, bold=rank),
-        configuration(trial.machine, trial.params),
-        loading(name, f"top-{rank}"),
+        _headed("AUC and pAUC of each section, in percent", section_table(trial.metrics)),
+        _headed(_PLACE, top_table(best, bold=rank)),
+        _headed("Other than in the paper", configuration(trial.machine, trial.params)),
+        _headed(_USE, loading(name, f"@top-{rank}")),
     ]
     return "\n\n".join(part for part in parts if part)
 
 
-def displaced(description: str) -> str:
-    """The description of a version that has lost its place: all but the first line stays true."""
-    return "\n".join([_DISPLACED, *description.splitlines()[1:]])
+def displaced(description: str, name: str, version: str) -> str:
+    """The description of a version that has lost its place: what isn't of today any more is left out."""
+    first, *parts = description.split(_HEADING)
+    kept = [part for part in parts if not part.startswith((_PLACE, _USE))]
+    about = [_DISPLACED, *first.splitlines()[1:]]
+    return _HEADING.join(["\n".join(about), *kept, f"{_USE}\n\n{loading(name, f'/{version}')}"])
 
 
 def model_note(dataset: str, machine: str, best: Sequence[TrackedTrial], name: str) -> str:
     """Of the registered model of a machine type."""
     about = f"Detectors of anomalous sounds of `{machine}`, found on the data set `{dataset}`."
-    return "\n\n".join([about, top_table(best), loading(name, "champion")])
+    parts = [about, _headed("The best", top_table(best)), _headed(_USE, loading(name, "@champion"))]
+    return "\n\n".join(parts)
 
 
 def experiment_note(dataset: str, machine: str, best: Sequence[TrackedTrial], name: str) -> str:
-    """Of the experiment `<dataset>/<machine>`: the best of all searches, and where to go from there."""
+    """Of the experiment `<dataset>/<machine>`: the best of all searches, and where to go from there.
+
+    MLflow's list of experiments shows its beginning as it stands here: that is without Markdown.
+    """
+    first = f"best omega {_percent(best[0].omega)} %" if best else "no trial has finished yet"
     parts = [
-        f"### Detectors of anomalous sounds of `{machine}` in `{dataset}`",
+        f"{machine}: {first}. Detectors of anomalous sounds, found on the data set {dataset}.",
         "Each search is a run; below it lies one run a trial. `omega` is the harmonic mean of all AUC and "
         "pAUC, the challenge's figure of merit.",
-        top_table(best) or "No trial has finished yet.",
+        _headed("The best of all searches", top_table(best)),
         f"Registered model: [{name}](#/models/{name})." if best else "",
-        loading(name, "champion") if best else "",
+        _headed(_USE, loading(name, "@champion")) if best else "",
     ]
     return "\n\n".join(part for part in parts if part)
 
@@ -63,17 +73,17 @@ def search_note(
 ) -> str:
     """Of a search's parent run: its best trials, what it was asked for, and how to ask for it again."""
     parts = [
-        f"### Search `{search}` of `{machine}`",
-        top_table(best) or "No trial has finished yet.",
+        f"**Search `{search}` of `{machine}`**",
+        _headed("Its best", top_table(best)) or "No trial has finished yet.",
         f"Registered model: [{name}](#/models/{name})." if best else "",
-        _table(["asked for", ""], [[key, f"`{value}`"] for key, value in facts.items()]),
-        f"Again:\n\n```sh\n{command}\n```" if command else "",
+        _headed("What it was asked for", _table(["", ""], [[key, f"`{v}`"] for key, v in facts.items()])),
+        _headed("How to do it again", f"```sh\n{command}\n```") if command else "",
     ]
     return "\n\n".join(part for part in parts if part)
 
 
-def system_note(name: str, system: TrackedSystem) -> str:
-    """Of one of S1-S4: each machine type's omega and members, and how to use it."""
+def system_note(system: TrackedSystem) -> str:
+    """Of one of S1-S4: each machine type's omega and members."""
     rows = []
     for machine, part in system.parts.items():
         members = ", ".join(f"`{member.trial[:8]}` {100 * member.omega:.2f}" for member in part.members)
@@ -81,10 +91,15 @@ def system_note(name: str, system: TrackedSystem) -> str:
     head = ["machine", "omega [%]", "fused [%]", "S1 stands in", "members and their omega [%]"]
     parts = [
         f"**S{system.number}, {system.name}: mean omega {_percent(system.omega)} %**",
-        _table(head, rows),
-        loading(name, "champion"),
+        _headed("Each machine type", _table(head, rows)),
     ]
     return "\n\n".join(parts)
+
+
+def system_model_note(dataset: str, name: str) -> str:
+    """Of the registered model of one of S1-S4."""
+    about = f"A system of all machine types of the data set `{dataset}`; each version names its members."
+    return "\n\n".join([about, _headed(_USE, loading(name, "@champion"))])
 
 
 def package_note(dataset: str, experiment: str, versions: Sequence[SystemVersion]) -> str:
@@ -126,11 +141,11 @@ def run_link(trial: TrackedTrial, text: str) -> str:
     return f"[{text}](#/experiments/{trial.experiment_id}/runs/{trial.run_id})"
 
 
-def loading(name: str, alias: str) -> str:
-    """How to use the model, as lines of a shell."""
+def loading(name: str, which: str) -> str:
+    """How to use the model's version, `@alias` or `/number`, as lines of a shell."""
     lines = [
-        f"oddsound predict --model models:/{name}@{alias} CLIPS --tracking-uri THIS_SERVER",
-        f"mlflow models serve --model-uri models:/{name}@{alias} --env-manager local",
+        f"oddsound predict --model models:/{name}{which} CLIPS --tracking-uri THIS_SERVER",
+        f"mlflow models serve --model-uri models:/{name}{which} --env-manager local",
     ]
     return "```sh\n" + "\n".join(lines) + "\n```"
 
@@ -157,6 +172,11 @@ def configuration(machine: str, params: Mapping[str, str]) -> str:
 
 def _sections(cells: Mapping[tuple[str, str], str]) -> list[str]:
     return sorted({section for section, _ in cells})
+
+
+def _headed(heading: str, text: str) -> str:
+    """MLflow's pages set tables without any space: a line of its own tells one from the next."""
+    return f"{_HEADING.strip()} {heading}\n\n{text}" if text else ""
 
 
 def _table(head: list[str], rows: list[list[str]]) -> str:

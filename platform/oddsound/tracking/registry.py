@@ -210,5 +210,6 @@ def _displace(store: Store, versions: dict[tuple[str, str], ModelVersion], ranke
     for version in versions.values():
         if int(version.version) not in ranked and RANK in version.tags:
             number = str(version.version)
-            store.client.update_model_version(version.name, number, displaced(version.description or ""))
+            about = displaced(version.description or "", version.name, number)
+            store.client.update_model_version(version.name, number, about)
             store.client.delete_model_version_tag(version.name, number, RANK)

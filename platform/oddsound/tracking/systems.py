@@ -22,7 +22,7 @@ from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
-from oddsound.tracking.describe import package_note, system_note
+from oddsound.tracking.describe import package_note, system_model_note, system_note
 from oddsound.tracking.layout import COMPLETE, DATASET, KIND, MODEL, NOTE, experiment_name, registered_name
 from oddsound.tracking.registry import CHAMPION, OMEGA
 from oddsound.tracking.store import Store
@@ -102,7 +102,7 @@ def _register(store: Store, experiment: str, dataset: str, system: TrackedSystem
     name = registered_name(dataset, f"S{system.number}")
     run = _once(store, experiment, {KIND: "system", SYSTEM: f"S{system.number}", MODEL: system.model_sha256})
     if run is None:
-        run = _log(store, experiment, dataset, name, system)
+        run = _log(store, experiment, dataset, system)
     known = _versions(store, name, dataset)
     version = known.get(system.model_sha256) or _create(store, name, run, dataset, system)
     known[system.model_sha256] = version
@@ -122,8 +122,8 @@ def _once(store: Store, experiment: str, tags: Mapping[str, str]) -> Run | None:
     return whole
 
 
-def _log(store: Store, experiment: str, dataset: str, name: str, system: TrackedSystem) -> Run:
-    tags = {KIND: "system", **system_tags(dataset, system), NOTE: system_note(name, system)}
+def _log(store: Store, experiment: str, dataset: str, system: TrackedSystem) -> Run:
+    tags = {KIND: "system", **system_tags(dataset, system), NOTE: system_note(system)}
     label = f"S{system.number}-{system.model_sha256[:8]}"
     run = store.client.create_run(experiment, tags=tags, run_name=label)
     now = round(time.time() * 1000)
@@ -168,8 +168,8 @@ def _versions(store: Store, name: str, dataset: str) -> dict[str, ModelVersion]:
     except MlflowException as error:
         if error.error_code != "RESOURCE_DOES_NOT_EXIST":
             raise
-        about = f"System {name.rpartition('.')[2]} of all machine types of the data set `{dataset}`."
-        store.client.create_registered_model(name, {KIND: "system", DATASET: dataset}, about)
+        tags, about = {KIND: "system", DATASET: dataset}, system_model_note(dataset, name)
+        store.client.create_registered_model(name, tags, about)
     found = store.client.search_model_versions(f"name='{name}'", max_results=1000)
     return {version.tags[MODEL]: version for version in found if MODEL in version.tags}
 
@@ -180,7 +180,7 @@ def _create(store: Store, name: str, run: Run, dataset: str, system: TrackedSyst
         f"{run.info.artifact_uri}/model",
         run.info.run_id,
         {KIND: "system", **system_tags(dataset, system)},
-        description=system_note(name, system),
+        description=system_note(system),
         await_creation_for=0,
     )
 
