@@ -8,9 +8,11 @@
     │   ├── CacheError          a feature cache that is damaged or belongs to other data
     │   ├── BundleError         a trial bundle that is incomplete or damaged
     │   ├── WeightsError        a file of pretrained weights that can't be used
+    │   ├── ModelError          a packaged model that is damaged, edited, or of another kind
     │   ├── ScoreError          scores that no metric may be computed from
     │   └── SubmissionError     a submission package that the organisers would refuse
     ├── TrackingError           4  MLflow can't be reached or answered with an error
+    │   └── AccessError         4  MLflow doesn't let us in
     ├── TrialError              5  one trial can't go on
     ├── SearchError             5  a search ended with failed trials
     └── Interrupted             130  stopped by the user; the same command goes on
@@ -53,6 +55,10 @@ class WeightsError(DataError):
     pass
 
 
+class ModelError(DataError):
+    pass
+
+
 class ScoreError(DataError):
     pass
 
@@ -63,6 +69,10 @@ class SubmissionError(DataError):
 
 class TrackingError(OddsoundError):
     exit_code = 4
+
+
+class AccessError(TrackingError):
+    pass
 
 
 class TrialError(OddsoundError):

@@ -6,8 +6,10 @@ Only one process writes the runs of a search at a time; the search, or `oddsound
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Literal
 
 from mlflow.entities import Run, RunTag
@@ -18,6 +20,7 @@ from oddsound.tracking.layout import (
     DATASET,
     KIND,
     MACHINE,
+    MODEL,
     N_FAILED,
     N_FINISHED,
     N_STOPPED,
@@ -35,6 +38,7 @@ from oddsound.tracking.layout import (
     trial_tags,
 )
 from oddsound.tracking.notes import note_experiment, search_notes
+from oddsound.tracking.packaged import package_trial
 from oddsound.tracking.store import Sent, Store
 from oddsound.training.bundle import Bundle
 
@@ -168,10 +172,13 @@ def delete_run(store: Store, run: str) -> None:
 
 
 def _log_artifacts(store: Store, run: str, bundle: Bundle) -> None:
-    for name in ("config.json", "history.json", "result.json", "scores.npz"):
-        store.client.log_artifact(run, str(bundle.path / name))
-    for path in (bundle.weights, bundle.path / "config.json"):
-        store.client.log_artifact(run, str(path), "model")
+    """The bundle's files, and below `model/` what anyone can load; its seal's SHA-256 is a tag of the run."""
+    with TemporaryDirectory(prefix="oddsound-") as folder:
+        for name in ("config.json", "history.json", "result.json", "scores.npz"):
+            shutil.copyfile(bundle.path / name, Path(folder) / name)
+        sha256 = package_trial(bundle, Path(folder) / "model")
+        store.client.log_artifacts(run, folder)
+    store.client.set_tag(run, MODEL, sha256)
 
 
 def _runs(store: Store, experiment: str, search: Search, kind: str) -> Iterator[Run]:

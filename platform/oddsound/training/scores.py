@@ -48,8 +48,11 @@ def score_clips(model: JointModel, config: TrialConfig, lesson: Lesson, rows: ND
 def _by_logits(
     model: JointModel, config: TrialConfig, lesson: Lesson, rows: NDArray[np.intp]
 ) -> tuple[Float, Float]:
-    logits = _over_segments(model, model.logits, lesson, rows)
-    candidates = lesson.classes.candidates[rows]
+    return judged(config, _over_segments(model, model.logits, lesson, rows), lesson.classes.candidates[rows])
+
+
+def judged(config: TrialConfig, logits: Float, candidates: NDArray[np.bool_]) -> tuple[Float, Float]:
+    """Scores (n,) and softmax (n, segments, classes) of logits of that shape; candidates: (n, classes)."""
     probabilities = softmax(logits)
     if config.training.anomaly_score == "baseline_code":
         return baseline_code_score(probabilities, candidates), probabilities

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -85,7 +86,10 @@ def assert_artifacts(store: Store, run: Run, bundle: Bundle, folder: Path) -> No
     stored = {p.relative_to(back).as_posix(): p.read_bytes() for p in back.rglob("*") if p.is_file()}
     top = {name: name for name in ("config.json", "history.json", "result.json", "scores.npz")}
     below = {f"model/{name}": name for name in ("config.json", "weights.safetensors")}
-    assert stored == {place: (bundle.path / name).read_bytes() for place, name in (top | below).items()}
+    expected = {place: (bundle.path / name).read_bytes() for place, name in (top | below).items()}
+    assert {place: stored[place] for place in expected} == expected
+    assert all(place.startswith("model/") for place in stored.keys() - expected.keys())
+    assert hashlib.sha256(stored["model/manifest.json"]).hexdigest() == run.data.tags["oddsound.model_sha256"]
     assert ScoreTable.load(back / "scores.npz").machine == bundle.config().machine
 
 
