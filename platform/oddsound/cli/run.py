@@ -115,6 +115,7 @@ def _search(
     """The stages up to MLflow, which write below `out`."""
     from oddsound.cli import stages
     from oddsound.cli.resume import as_asked
+    from oddsound.cli.searching import search
     from oddsound.cli.submit import refuse_unknown
     from oddsound.cli.warm_start import first_points
     from oddsound.cli.weights import prepare_weights
@@ -154,7 +155,7 @@ def _search(
     # What a resume asks for again is what got a cluster; the first command is better than none.
     begun, record.command = as_asked(options), record.command or as_asked(options)
     write_record(out, record)
-    outcome, writer = stages.search(
+    outcome, writer = search(
         plans, out, record, ask, drive, lambda: write_record(out, replace(record, command=begun))
     )
     if outcome.interrupted:
@@ -166,17 +167,17 @@ def _search(
 
 
 def _opened(uri: str | None, out: Path) -> Store | None:
-    """The run's MLflow. A wrong address ends a run here, before the first trial; one that was right when
-    the run was begun may be away: None."""
+    """The run's MLflow. A wrong address or wrong credentials end a run here, before the first trial; an
+    address that was right when the run was begun may be away: None."""
     from oddsound.cli.stages import talk
-    from oddsound.errors import TrackingError
+    from oddsound.errors import AccessError, TrackingError
     from oddsound.search.record import known_uri
     from oddsound.tracking.store import open_store
 
     try:
         return open_store(uri, out / "mlflow")
     except TrackingError as error:
-        if uri is None or uri != known_uri(out):
+        if uri is None or uri != known_uri(out) or isinstance(error, AccessError):
             raise
         talk(f"{error}; the search goes on without")
         return None

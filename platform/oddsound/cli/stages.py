@@ -12,7 +12,6 @@ from typing import Any
 
 import click
 
-from oddsound.cli.progress import Progress
 from oddsound.cli.resume import command_line
 from oddsound.ensemble.systems import Member, System, build_systems
 from oddsound.errors import ConfigError, DataError, RecordingError, SearchError
@@ -22,27 +21,20 @@ from oddsound.recordings.index import DataIndex
 from oddsound.search.driver import Signs
 from oddsound.search.interrupts import Interrupts
 from oddsound.search.record import RunRecord
-from oddsound.search.run import Conduct, run_search
+from oddsound.search.run import Conduct
 from oddsound.search.space import SearchSpace
-from oddsound.search.studies import MachinePlan, ended_trials, feature_name
+from oddsound.search.studies import MachinePlan, feature_name
 from oddsound.search.told import Outcome
 from oddsound.tracking.layout import Search
 from oddsound.tracking.ranking import TrackedTrial, best_trials
 from oddsound.tracking.reading import load_tracked
 from oddsound.tracking.registry import register_best
 from oddsound.tracking.store import Store, open_store
-from oddsound.tracking.writer import Writer
 from oddsound.training.bundle import finished
 from oddsound.training.classes import refuse_unlearnable
 from oddsound.training.data import refuse_unmeasurable
 from oddsound.training.early_stops import Asha
-from oddsound.training.mend import mend
 from oddsound.training.segments import Segments
-
-_LAST_SYNC_S = 300.0
-"""How long the end of a search waits for MLflow; the rest is for the same command, or `sync`."""
-_LAST_SYNC_KILLED_S = 5.0
-"""The same where it was interrupted: whoever ends it waits, or kills."""
 
 
 def talk(line: str) -> None:
@@ -144,46 +136,6 @@ def _look_at_lengths(space: SearchSpace, caches: Mapping[str, str]) -> None:
             f"{space.machine}: clips have {min(lengths)} to {max(lengths)} frames; the shorter are padded "
             "with zeros, which their scores can show: judge clips of one length against each other"
         )
-
-
-def search(
-    plans: Sequence[MachinePlan],
-    run: Path,
-    record: RunRecord,
-    ask: Ask,
-    drive: Drive,
-    began: Callable[[], None],
-) -> tuple[Outcome, Writer]:
-    """Run what is missing while a writer sends what is finished to MLflow; both are returned at the end.
-
-    What is damaged is set aside before anybody counts or sends it.
-    """
-    for machine, begun in record.machines.items():
-        for line in mend(run / "trials", machine, begun["data"], run / "set_aside"):
-            talk(line)
-    search, counts = tracked_search(record), clip_counts(record)
-    writer = Writer(lambda: tracking(run, record), search, run / "trials", counts)
-    for plan in plans:
-        writer.nudge(plan.machine)
-    status: Any = "KILLED"
-    try:
-        if any(len(ended_trials(plan, run / "trials")) < plan.n_wanted for plan in plans):
-            talk("searching: Ray starts, the first trials take some seconds to show")
-        with _TellingProgress(run, plans, writer) as progress:
-            outcome = run_search(
-                plans,
-                run,
-                progress,
-                ask.conduct,
-                signs=drive.signs,
-                interrupts=drive.interrupts,
-                began=began,
-            )
-        status = "KILLED" if outcome.interrupted else "FAILED" if outcome.failures else "FINISHED"
-    finally:
-        talk("sending to MLflow what it doesn't have yet")
-        writer.close(status, _LAST_SYNC_S if status != "KILLED" else _LAST_SYNC_KILLED_S)
-    return outcome, writer
 
 
 def tracking(run: Path, record: RunRecord) -> Store:
@@ -327,30 +279,3 @@ def refuse_failures(outcome: Outcome, run: Path) -> None:
         raise SearchError(
             f"{len(outcome.failures)} trial(s) failed, the rest is in {run}; the same command retries them"
         )
-
-
-class _TellingProgress(Progress):
-    """Progress that nudges the writer too."""
-
-    def __init__(self, run: Path, plans: Sequence[MachinePlan], writer: Writer) -> None:
-        super().__init__({plan.machine: _so_far(run, plan) for plan in plans})
-        self._writer = writer
-
-    def finished(self, config: Any, number: int, omega: float) -> None:
-        super().finished(config, number, omega)
-        self._writer.nudge(config.machine)
-
-    def failed(self, config: Any, number: int, reason: str) -> None:
-        super().failed(config, number, reason)
-        self._writer.nudge(config.machine)
-
-    def stopped(self, config: Any, number: int, stop: Any) -> None:
-        super().stopped(config, number, stop)
-        self._writer.nudge(config.machine)
-
-
-def _so_far(run: Path, plan: MachinePlan) -> tuple[int, int, float | None]:
-    """How many trials are wanted, how many have ended, and the best omega of the finished ones."""
-    over = ended_trials(plan, run / "trials")
-    omegas = [end.omega for end in over if not end.stopped]
-    return max(plan.n_wanted, len(over)), len(over), max(omegas, default=None)

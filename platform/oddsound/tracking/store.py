@@ -27,6 +27,10 @@ from oddsound.tracking.server import PROBE_S, access_error, be_short, cause, kno
 MIGRATION_S = 120.0
 
 
+_EXPERIMENT = {"mlflow.experimentKind": "custom_model_development"}
+"""Without it MLflow's pages take an experiment for one of language models and open on its chats."""
+
+
 @dataclass
 class Sent:
     """What the store has of a search for one machine type. `finished`, `stopped`: run id by trial, of
@@ -112,7 +116,7 @@ class Store:
             return known
         location = (self.artifact_root / name).as_posix() if self.artifact_root else None
         with self.asking(f"making the experiment {name}"):
-            self.experiments[name] = self.client.create_experiment(name, artifact_location=location)
+            self.experiments[name] = self.client.create_experiment(name, location, _EXPERIMENT)
         return self.experiments[name]
 
 
@@ -181,8 +185,9 @@ def _open_sqlite(path: Path) -> Store:
 
 def _touch(database: Path) -> None:
     """Take the right to write, and give it back: it is free within PROBE_S and the file may be written."""
+    address = f"{database.as_uri()}?mode=rw"
     try:
-        with closing(sqlite3.connect(f"{database.as_uri()}?mode=rw", timeout=PROBE_S, uri=True)) as connection:
+        with closing(sqlite3.connect(address, timeout=PROBE_S, uri=True)) as connection:
             connection.execute("BEGIN IMMEDIATE")
             connection.rollback()
     except sqlite3.Error as error:

@@ -44,6 +44,7 @@ class SyncReport:
     """Those of all these that the search stopped early."""
     looked_up: set[str] = field(default_factory=set)
     """Machine types of which it is known what MLflow has."""
+    refused_in_a_row: int = 0
 
     def __str__(self) -> str:
         early = f"; {len(self.stopped)} of these were stopped early" if self.stopped else ""
@@ -90,6 +91,8 @@ def _sync_machine(
     report.looked_up.add(machine)
     new = {trial: bundle for trial, bundle in ended.items() if not _has(known, bundle)}
     report.already = (report.already | ended.keys() - report.uploaded.keys()) - new.keys()
+    for trial in new:
+        report.uploaded.pop(trial, None)  # it has finished since it was stopped
     report.stopped -= {trial for trial, bundle in ended.items() if bundle.is_whole}
     report.stopped |= {trial for trial, bundle in ended.items() if bundle.is_stopped}
     for trial in report.already & report.failed.keys():
@@ -127,7 +130,8 @@ def _send(
     counts: Mapping[str, int],
     report: SyncReport,
 ) -> str | None:
-    """The run's id, or None where this one trial can't be sent. Raises TrackingError in an outage."""
+    """The run's id, or None where this one trial can't be sent. Raises TrackingError in an outage, and
+    where a server that seems well has refused some trials in a row: then it isn't them."""
     known = complete_trials(store, search, machine)
     try:
         if bundle.is_stopped:
@@ -142,10 +146,21 @@ def _send(
         # The server is well: it is this trial. Its half-written run is cleared away by the next sync.
         store.complete.clear()
         report.failed[bundle.path.name] = str(error)
+        _count_refusal(error, report)
         return None
+    report.refused_in_a_row = 0
     report.failed.pop(bundle.path.name, None)
     report.uploaded[bundle.path.name] = run
     return run
+
+
+def _count_refusal(error: TrackingError, report: SyncReport) -> None:
+    if getattr(error.__cause__, "error_code", "") == "INVALID_PARAMETER_VALUE":
+        return  # it is what the trial says, whatever state the server is in
+    report.refused_in_a_row += 1
+    if report.refused_in_a_row >= _IN_A_ROW:
+        report.refused_in_a_row = 0
+        raise error
 
 
 def _send_stopped(store: Store, search: Search, machine: str, bundle: Bundle, known: Sent) -> str:
@@ -164,3 +179,33 @@ def _send_finished(
     if bundle.path.name in known.stopped:
         delete_run(store, known.stopped.pop(bundle.path.name))
     return run
+
+
+def settle(
+    store: Store,
+    search: Search,
+    machine: str,
+    found: Iterable[Bundle],
+    status: Status,
+    only_open: bool = False,
+) -> None:
+    """Close the search's parent run of `machine` with `status`, unless it is closed so already; with
+    `only_open` unless it is closed at all. `found`: all its bundles.
+
+    A parent is left open by a driver that was killed, or that MLflow had left. Raises TrackingError.
+    """
+    trials = list(found)
+    parent = find_parent(store, search, machine)
+    now = parent.info.status if parent is not None else "" if trials else status
+    if now != status and (not only_open or now in ("", "RUNNING")):
+        close_search(store, search, machine, trials, status)
+
+
+def status_of(found: Iterable[Bundle], n_wanted: int = 0) -> Status:
+    """How a search of `n_wanted` trials stands, by its bundles: some failed for good, some were cut short
+    or never begun, or all have ended."""
+    trials = list(found)
+    unfinished = [bundle for bundle in trials if not (bundle.is_whole or bundle.is_stopped)]
+    if len(trials) < n_wanted or not all(bundle.failure() for bundle in unfinished):
+        return "KILLED"
+    return "FAILED" if unfinished else "FINISHED"

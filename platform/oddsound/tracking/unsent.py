@@ -10,7 +10,7 @@ from oddsound.tracking.layout import COMPLETE, SEARCH, TRIAL, Search, experiment
 from oddsound.tracking.store import Store, open_store
 from oddsound.training.bundle import Bundle
 
-_IMPATIENT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "5"}
+_IMPATIENT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "5"}
 _PAGE = 1000
 
 

@@ -244,7 +244,7 @@ def test_after_an_outage_all_of_it_arrives(store: Store, tmp_path: Path) -> None
     ):
         writer = Writer(lambda: store, SEARCH, trials, pause_s=60)
         writer.nudge("fan")
-        assert (writer.close().uploaded, writer.problem) == ({}, "nobody answers")
+        assert (writer.close().uploaded, writer.problem) == ({}, "1 of 1 trial(s) unsynced: nobody answers")
     writer = Writer(lambda: store, SEARCH, trials)
     writer.nudge("fan")
     assert (len(writer.close().uploaded), writer.problem) == (1, "")

@@ -100,10 +100,9 @@ def other_server() -> Iterator[str]:
 
 
 def test_a_server_that_is_not_mlflow_is_one_line_without_the_password(
-    other_server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    other_server: str, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    with pytest.raises(TrackingError, match="opening the tracking store: MLflow at http://127") as raised:
+    with pytest.raises(TrackingError, match=r"answers at http://127.*Remote end closed") as raised:
         open_store(f"http://me:secret@{other_server}", tmp_path)
     assert "secret" not in str(raised.value)
 

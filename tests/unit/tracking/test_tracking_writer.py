@@ -13,6 +13,7 @@ from unittest.mock import patch
 import pytest
 from tests.unit.tracking.server_process import stop
 from tests.unit.tracking.small_bundles import failed_bundle, small_bundle
+from tests.unit.tracking.waiting import until
 
 from oddsound.errors import TrackingError
 from oddsound.tracking import sync as sync_module
@@ -26,13 +27,6 @@ from oddsound.tracking.writer import Writer
 from oddsound.training.bundle import bundles
 
 SEARCH = Search("s1", "demo")
-
-
-def until(condition: Callable[[], object], seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.01)
 
 
 @contextmanager
@@ -93,7 +87,7 @@ def test_in_an_outage_it_does_not_hammer(tmp_path: Path) -> None:
         writer.nudge("fan")
     writer.close()
     assert len(calls) == 2  # the first, and the last look of close
-    assert writer.problem == "nobody answers"
+    assert writer.problem == "up to 1 of 1 trial(s) unsynced: nobody answers"
 
 
 def test_close_waits_no_longer_than_it_is_told(store: Store, tmp_path: Path) -> None:
