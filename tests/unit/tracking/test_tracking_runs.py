@@ -133,7 +133,7 @@ def test_a_second_sync_sends_nothing_and_asks_nothing(store: Store, tmp_path: Pa
     assert len(runs(store)) == 3
 
 
-@pytest.mark.parametrize("call", ["log_inputs", "log_batch", "log_artifact", "set_terminated", "set_tag"])
+@pytest.mark.parametrize("call", ["log_inputs", "log_batch", "log_artifacts", "set_terminated", "set_tag"])
 def test_a_run_cut_short_is_sent_again_and_stands_once(store: Store, tmp_path: Path, call: str) -> None:
     trials = tmp_path / "trials"
     small_bundle(trials, 0, 0.6)
@@ -152,7 +152,7 @@ def test_after_an_outage_the_same_store_looks_again(store: Store, tmp_path: Path
     first, second = small_bundle(trials, 0, 0.6), small_bundle(trials, 1, 0.7)
     report = SyncReport()
     with (
-        patch.object(MlflowClient, "log_artifact", log_artifact_until(2)),
+        patch.object(MlflowClient, "log_artifacts", log_artifacts_until(2)),
         patch.object(Store, "probe", side_effect=TrackingError("nobody answers")),
         pytest.raises(TrackingError, match="nobody answers"),
     ):
@@ -163,16 +163,16 @@ def test_after_an_outage_the_same_store_looks_again(store: Store, tmp_path: Path
     assert {run.info.run_id for run in runs(store)} == set(report.uploaded.values())
 
 
-def log_artifact_until(trial: int) -> Callable[..., None]:
-    """MlflowClient.log_artifact that fails from the first file of the `trial`-th trial on."""
-    calls, real = count(), MlflowClient.log_artifact
+def log_artifacts_until(trial: int) -> Callable[..., None]:
+    """MlflowClient.log_artifacts that fails from the `trial`-th trial on."""
+    calls, real = count(1), MlflowClient.log_artifacts
 
-    def log_artifact(*args: object) -> None:
-        if next(calls) >= 6 * (trial - 1):
+    def log_artifacts(*args: object) -> None:
+        if next(calls) >= trial:
             raise MlflowException("connection lost")
         real(*args)
 
-    return log_artifact
+    return log_artifacts
 
 
 def test_a_double_of_a_complete_run_is_deleted(store: Store, tmp_path: Path) -> None:
