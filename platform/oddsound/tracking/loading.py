@@ -1,0 +1,124 @@
+"""Fetching packaged models out of MLflow, so that nobody who can write there can run code here.
+
+Of a model only data is looked at: its manifest, whose SHA-256 the registered version (or the run) has in
+a tag, and the files that the manifest vouches for. `MLmodel` and the code file are hashed and never read;
+where they were edited the model is refused all the same, for MLflow's own loader would run them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
+
+from oddsound.errors import ModelError, TrackingError
+from oddsound.tracking.layout import KIND, MODEL
+from oddsound.tracking.store import Store, shown
+from oddsound.training.sealed import Sealed, unseal
+
+_REGISTERED = re.compile(r"models:/(?P<name>[^/@:]+)(?:/(?P<version>[0-9]{1,9})|@(?P<alias>[^/@:]+))")
+_OF_RUN = re.compile(r"runs:/(?P<run>[0-9a-f]{32})/model")
+_UNKNOWN = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
+_FORMS = "models:/<name>@<alias>, models:/<name>/<version> or runs:/<run id>/model"
+
+
+@dataclass(frozen=True)
+class Located:
+    """Where a packaged model lies, and the SHA-256 that its manifest was registered with."""
+
+    uri: str
+    run_id: str
+    sha256: str
+
+
+def locate(store: Store, uri: str) -> Located:
+    """The model that `models:/<name>@<alias>`, `models:/<name>/<version>` or `runs:/<id>/model` means now.
+
+    Raises TrackingError where MLflow has no such one or can't be reached, ModelError where that is none
+    of ours.
+    """
+    if of_run := _OF_RUN.fullmatch(uri):
+        run_id, tags = of_run["run"], _run_tags(store, uri, of_run["run"])
+    else:
+        version = resolve(store, uri)
+        run_id, tags = version.run_id or "", version.tags
+    if tags.get(KIND) == "pretrain":
+        raise ModelError(f"{uri}: a pretrained backbone, which scores nothing; it is for model.pretrained")
+    if not run_id or not re.fullmatch(r"[0-9a-f]{64}", tags.get(MODEL, "")):
+        raise ModelError(
+            f"{uri}: has no tag {MODEL}, so it isn't a model that oddsound packaged; `oddsound submit` "
+            "registers those of a run"
+        )
+    return Located(uri, run_id, tags[MODEL])
+
+
+def resolve(store: Store, uri: str) -> ModelVersion:
+    """The registered version that `uri` means now. Raises TrackingError as `locate` does."""
+    parts = _REGISTERED.fullmatch(uri)
+    if parts is None:
+        raise TrackingError(f"{uri}: no address of a model; give {_FORMS}")
+    with store.asking(f"looking for {uri}"):
+        try:
+            if parts["alias"]:
+                return store.client.get_model_version_by_alias(parts["name"], parts["alias"])
+            return store.client.get_model_version(parts["name"], parts["version"])
+        except MlflowException as error:
+            if error.error_code not in _UNKNOWN:
+                raise
+            raise TrackingError(_unknown(store, uri)) from error
+
+
+def open_model(store: Store, located: Located, folder: Path) -> Sealed:
+    """The model, its manifest and MLflow's own files fetched into `folder` and checked, the rest when it is
+    asked for. Raises TrackingError, and ModelError for a file that isn't what was registered."""
+    sealed = unseal(folder / "model", located.uri, located.sha256, _fetching(store, located, folder))
+    sealed.check(name for name in sealed.manifest.files if "/" not in name)
+    return sealed
+
+
+def fetch_packaged(store: Store, run_id: str, sha256: str, folder: Path) -> Path:
+    """All of a packaged model into `folder`, checked against the `sha256` of its manifest; where it lies.
+
+    Raises TrackingError, and ModelError for a file that isn't what was registered.
+    """
+    located = Located(f"runs:/{run_id}/model", run_id, sha256)
+    sealed = open_model(store, located, folder)
+    sealed.check()
+    return sealed.folder
+
+
+def _fetching(store: Store, located: Located, folder: Path) -> Callable[[str], None]:
+    """What brings a file of the model into `folder`/model, once."""
+    folder.mkdir(parents=True, exist_ok=True)
+    fetched: set[str] = set()
+
+    def fetch(name: str) -> None:
+        if name not in fetched:
+            with store.asking(f"fetching {name} of {located.uri}"):
+                store.client.download_artifacts(located.run_id, f"model/{name}", str(folder))
+            fetched.add(name)
+
+    return fetch
+
+
+def _run_tags(store: Store, uri: str, run_id: str) -> dict[str, str]:
+    with store.asking(f"looking for {uri}"):
+        try:
+            return dict(store.client.get_run(run_id).data.tags)
+        except MlflowException as error:
+            if error.error_code not in _UNKNOWN:
+                raise
+            raise TrackingError(f"{uri}: MLflow at {shown(store.uri)} has no such run") from error
+
+
+def _unknown(store: Store, uri: str) -> str:
+    names = sorted(model.name for model in store.client.search_registered_models(max_results=20))
+    known = f"it has {', '.join(names)}" if names else "it has none"
+    return (
+        f"{uri}: MLflow at {shown(store.uri)} has no such model, version or alias; {known}. Name the store "
+        "with --tracking-uri or --run"
+    )
