@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
+from urllib.parse import quote, urlencode
 
 from oddsound.config import TrialConfig, flattened
+from oddsound.tracking.layout import KIND, SEARCH
 
 if TYPE_CHECKING:
     from oddsound.tracking.ranking import TrackedTrial
     from oddsound.tracking.systems import SystemVersion, TrackedSystem
 
 _DISPLACED = "No longer among the best; kept as history."
-_HEADING = "\n\n##### "
+_HEADING = "\n\n#### "
 _PLACE, _USE = "Its place among the best", "How to use it"
 
 
@@ -75,6 +77,7 @@ def search_note(
     parts = [
         f"**Search `{search}` of `{machine}`**",
         _headed("Its best", top_table(best)) or "No trial has finished yet.",
+        trials_link(best[0].experiment_id, search) if best else "",
         f"Registered model: [{name}](#/models/{name})." if best else "",
         _headed("What it was asked for", _table(["", ""], [[key, f"`{v}`"] for key, v in facts.items()])),
         _headed("How to do it again", f"```sh\n{command}\n```") if command else "",
@@ -139,6 +142,17 @@ def top_table(best: Sequence[TrackedTrial], bold: int = 0) -> str:
 
 def run_link(trial: TrackedTrial, text: str) -> str:
     return f"[{text}](#/experiments/{trial.experiment_id}/runs/{trial.run_id})"
+
+
+def trials_link(experiment: str, search: str) -> str:
+    """To the search's trials, the best first: MLflow's page nests trials below their search by age only."""
+    query = {
+        "searchFilter": f"tags.`{SEARCH}` = '{search}' AND tags.`{KIND}` = 'trial'",
+        "orderByKey": "metrics.`omega`",
+        "orderByAsc": "false",
+    }
+    page = f"#/experiments/{experiment}/runs?{urlencode(query, quote_via=quote)}"
+    return f"[All its trials, the best first]({page})."
 
 
 def loading(name: str, which: str) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from mlflow.entities import RunTag
+import time
+
+from mlflow.entities import Metric, RunTag
 
 from oddsound.tracking.describe import experiment_note, search_note
 from oddsound.tracking.layout import NOTE, Search, experiment_name, registered_name
@@ -14,13 +16,18 @@ _LONGEST = 5000
 """Characters that every MLflow store takes as a tag's value."""
 
 
-def search_notes(store: Store, search: Search, machine: str) -> list[RunTag]:
-    """The note of the search's parent run, where it differs from what this store was told last."""
+def note_search(store: Store, search: Search, machine: str, parent: str, n_finished: int) -> None:
+    """Bring the note of the search's parent run up to date, and its metric `best_omega`, whose step is the
+    number of finished trials. Raises TrackingError."""
     best = best_trials(store, search.dataset, machine, TOP_K, search.id)
     name = registered_name(search.dataset, machine)
     facts = search.facts.get(machine, {})
     text = search_note(search.id, machine, best, facts, search.command, name)[:_LONGEST]
-    return [RunTag(NOTE, text)] if _is_news(store, f"{search.id}/{machine}", text) else []
+    if _is_news(store, parent, text):
+        now = round(time.time() * 1000)
+        metrics = [Metric("best_omega", trial.omega, now, n_finished) for trial in best[:1]]
+        with store.asking(f"describing the search {search.id} of {machine}"):
+            store.client.log_batch(parent, metrics, tags=[RunTag(NOTE, text)], synchronous=True)
 
 
 def note_experiment(store: Store, search: Search, machine: str) -> None:

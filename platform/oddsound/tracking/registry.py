@@ -77,7 +77,8 @@ def register_best(
     with store.asking(f"registering the best of {machine}"):
         _ensure_model(store, name, model_note(dataset, machine, best, name), dataset, machine)
         versions = _versions(store, name)
-        ranked = [_place(store, name, versions, best, rank + 1) for rank in range(len(best))]
+        # The best one last: MLflow's list of models shows the aliases of the newest version.
+        ranked = [_place(store, name, versions, best, rank) for rank in range(len(best), 0, -1)][::-1]
         _promote(store, name, ranked, versions)
         for place in ranked:
             _say_place(store, name, versions, best, place.rank)

@@ -37,7 +37,7 @@ from oddsound.tracking.layout import (
     trial_params,
     trial_tags,
 )
-from oddsound.tracking.notes import note_experiment, search_notes
+from oddsound.tracking.notes import note_experiment, note_search
 from oddsound.tracking.packaged import package_trial
 from oddsound.tracking.store import Sent, Store
 from oddsound.training.bundle import Bundle
@@ -78,9 +78,10 @@ def describe_search(store: Store, search: Search, machine: str, found: Iterable[
         N_STOPPED: sum(b.is_stopped for b in trials),
         N_FAILED: sum((b.path / "failure.json").is_file() for b in open_ended),
     }
-    tags = [RunTag(k, str(v)) for k, v in counts.items()] + search_notes(store, search, machine)
     with store.asking("counting the trials of a search"):
+        tags = [RunTag(k, str(v)) for k, v in counts.items()]
         store.client.log_batch(parent, tags=tags, synchronous=True)
+    note_search(store, search, machine, parent, counts[N_FINISHED])
     note_experiment(store, search, machine)
 
 

@@ -140,8 +140,8 @@ def test_a_better_trial_displaces_one_which_stays_as_history(store: Store, seven
     )
     gone = stored[before[4].trial.trial].description
     assert gone.startswith("No longer among the best") and "| section_01 |" in gone
-    assert "models:/demo.fan/5 " in gone and "@top" not in gone and "| place |" not in gone
-    assert gone.count("##### ") == 3
+    assert "models:/demo.fan/1 " in gone and "@top" not in gone and "| place |" not in gone
+    assert gone.count("#### ") == 3
     assert stored[after[1].trial.trial].description.startswith("**Place 2 of `fan`")
 
 
