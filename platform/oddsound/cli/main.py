@@ -13,6 +13,7 @@ from oddsound.cli.data import data
 from oddsound.cli.demo import demo
 from oddsound.cli.evaluate import evaluate
 from oddsound.cli.plan import plan
+from oddsound.cli.predict import predict
 from oddsound.cli.pretrain import pretrain
 from oddsound.cli.run import run
 from oddsound.cli.search import search
@@ -49,6 +50,7 @@ def oddsound(debug: bool) -> None:
       oddsound search DATA --out RUN    the search alone; --resume RUN goes on with one
       oddsound status RUN               done, running, failed, best, time left
       oddsound table1 DATA              the paper's Table 1, line by line
+      oddsound predict --model M DIR    score new clips with a registered model
       oddsound evaluate SCORES          AUC, pAUC and omega of score files
 
     stdout is data, stderr is talk. Exit codes: 0 done, 2 usage or settings, 3 data, 4 tracking,
@@ -56,7 +58,21 @@ def oddsound(debug: bool) -> None:
     """
 
 
-for _command in (demo, data, pretrain, plan, run, search, status, table1, sync, submit, submission, evaluate):
+for _command in (
+    demo,
+    data,
+    pretrain,
+    plan,
+    run,
+    search,
+    status,
+    table1,
+    sync,
+    predict,
+    submit,
+    submission,
+    evaluate,
+):
     oddsound.add_command(_command)
 
 

@@ -83,6 +83,10 @@ class Fused:
         return self.detectors[0].sample_rate
 
     @property
+    def full_samples(self) -> int:
+        return max(detector.full_samples for detector in self.detectors)
+
+    @property
     def sections(self) -> Mapping[str, SectionFacts]:
         return self.facts.sections
 

@@ -72,6 +72,14 @@ def parse_score_name(file: str) -> ScoreName:
     return name
 
 
+def section_in(file: str) -> str:
+    """The section that a recording's name says, of training or test; "" where it is of no known layout."""
+    try:
+        return _parse(file, file)[0].section
+    except FileNameError:
+        return ""
+
+
 def shown(name: str | Path) -> str:
     """`name` as it may stand in a message of one line, whatever bytes the file system holds."""
     text = str(name)

@@ -52,6 +52,12 @@ class Detector:
         return self.config.features.sample_rate
 
     @property
+    def full_samples(self) -> int:
+        features = self.config.features
+        window = 0 if features.center else features.n_fft
+        return (self.facts.clip_frames - 1) * features.hop_length + window
+
+    @property
     def sections(self) -> Mapping[str, SectionFacts]:
         return self.facts.sections
 
@@ -117,11 +123,9 @@ def _frames(clip: NewClip, of: Detector) -> int:
         raise RecordingError(f"{clip.file}: {error}") from error
     most = of.facts.clip_frames
     if own > most:
-        features = of.config.features
-        seconds = ((most - 1) * features.hop_length + features.n_fft) / features.sample_rate
         raise RecordingError(
-            f"{clip.file}: {len(clip.samples) / features.sample_rate:.2f} s, {own} frames; {of.where} is for "
-            f"clips of {most} ({seconds:.2f} s): cut it"
+            f"{clip.file}: {len(clip.samples) / of.sample_rate:.2f} s, {own} frames; {of.where} is for clips "
+            f"of {most} ({of.full_samples / of.sample_rate:.2f} s): cut it"
         )
     return own
 

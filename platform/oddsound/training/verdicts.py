@@ -51,6 +51,11 @@ class MachineModel(Protocol):
     def sample_rate(self) -> int: ...
 
     @property
+    def full_samples(self) -> int:
+        """The fewest samples that aren't padded to the length of the clips it was trained on."""
+        ...
+
+    @property
     def sections(self) -> Mapping[str, SectionFacts]: ...
 
     def table(self, clips: Sequence[NewClip]) -> ScoreTable:

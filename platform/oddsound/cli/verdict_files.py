@@ -1,0 +1,75 @@
+"""What `oddsound predict` writes: CSV or JSON, to stdout or to a file."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from oddsound.training.verdicts import Verdict
+
+COLUMNS = ("file", "machine", "section", "anomaly_score", "threshold", "decision")
+
+Write = Callable[[Sequence["Verdict"]], None]
+
+
+@contextlib.contextmanager
+def writing(out: Path | None, *, as_json: bool) -> Iterator[Write]:
+    """What writes verdicts to `out`, or to stdout, as they come; a file is whole or as it was before."""
+    with _stream(out) as stream, (_json if as_json else _csv)(stream) as write:
+        yield write
+
+
+@contextlib.contextmanager
+def _stream(out: Path | None) -> Iterator[IO[str]]:
+    if out is None:
+        yield sys.stdout
+        sys.stdout.flush()
+        return
+    partial = out.with_name(f"{out.name}.{os.getpid()}.partial")
+    try:
+        with partial.open("w", newline="") as stream:
+            yield stream
+        partial.replace(out)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _csv(stream: IO[str]) -> Iterator[Write]:
+    rows = csv.writer(stream, lineterminator="\n")
+    header = [COLUMNS]
+
+    def write(verdicts: Sequence[Verdict]) -> None:
+        rows.writerows(header)  # with the first verdicts: an error before them leaves stdout empty
+        header.clear()
+        # repr: a float's every digit, so that reading it back gives the same number.
+        rows.writerows([_cell(getattr(v, column)) for column in COLUMNS] for v in verdicts)
+
+    yield write
+
+
+def _cell(value: object) -> str:
+    return repr(value) if isinstance(value, float) else str(value)
+
+
+@contextlib.contextmanager
+def _json(stream: IO[str]) -> Iterator[Write]:
+    """One array; an object a clip, with `section_probabilities`."""
+    separator = "[\n"
+
+    def write(verdicts: Sequence[Verdict]) -> None:
+        nonlocal separator
+        for verdict in verdicts:
+            stream.write(separator + json.dumps(asdict(verdict), allow_nan=False))
+            separator = ",\n"
+
+    yield write
+    stream.write("\n]\n")
