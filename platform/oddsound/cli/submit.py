@@ -41,6 +41,7 @@ def submit(run: Path, authors: Path | None, pinned: tuple[str, ...]) -> None:
 def submit_run(run: Path, record: RunRecord, authors: Authors, pinned: Sequence[str]) -> None:
     """Register the best, fuse S1-S4, write the package to RUN/submission, print the omega table."""
     from oddsound.cli import stages
+    from oddsound.cli.systems import register
     from oddsound.errors import BundleError
     from oddsound.submission.package import write_submission
 
@@ -53,6 +54,9 @@ def submit_run(run: Path, record: RunRecord, authors: Authors, pinned: Sequence[
     systems = stages.build(store, record, machines, TOP_K, pinned)
     written = write_submission(systems, run / "submission", authors)
     click.echo("\n".join(omega_table(systems)))
+    stages.talk("")
+    stages.talk("registering S1 to S4 as models")
+    register(store, run, record, systems, written.archive)
     _say_where(run, record, written, machines, placeholder=authors.is_placeholder)
 
 
@@ -97,7 +101,6 @@ def _say_where(
 ) -> None:
     from oddsound.cli.stages import talk
 
-    talk("")
     if written.clips == "development":
         talk("The data has no evaluation clips: the submission is of the development test clips.")
     if placeholder:

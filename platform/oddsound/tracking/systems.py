@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -85,11 +85,12 @@ class SystemVersion:
 
 
 def register_systems(
-    store: Store, dataset: str, systems: Sequence[TrackedSystem], archive: Path
+    store: Store, dataset: str, systems: Iterable[TrackedSystem], archive: Path
 ) -> list[SystemVersion]:
     """Record the systems and their package, each once, and make each system a version of its model.
 
-    Running it again changes nothing. Raises TrackingError.
+    A system's folder is read before the next one is asked for. Running it again changes nothing. Raises
+    TrackingError.
     """
     experiment = store.experiment(experiment_name(dataset, "submissions"))
     with store.asking("recording the systems"):
