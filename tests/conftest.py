@@ -9,12 +9,15 @@ from tempfile import TemporaryDirectory
 import hypothesis
 import pytest
 import torch
+from tests.postgres import Postgres, postgres_server
+from tests.s3 import ObjectStore, s3_server
 
 from oddsound.config import TrialConfig
 from oddsound.features.cache import build_cache
 from oddsound.recordings.index import index_folder
 from oddsound.recordings.synth import synthesise
 from oddsound.training.data import MachineData
+from oddsound.training.trial import run_trial
 
 SMALL = {
     "machine": "fan",
@@ -52,6 +55,19 @@ def machine_data(small_cache: Path) -> MachineData:
     return MachineData.open(small_cache)
 
 
+@pytest.fixture(scope="session")
+def trained(small_data: Path, small_config: TrialConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of trials, two of fan and one of valve, of one epoch each; nobody may change them."""
+    folder, index = tmp_path_factory.mktemp("trained"), index_folder(small_data)
+    for machine, seed in (("fan", 0), ("fan", 1), ("valve", 0)):
+        training = small_config.training.model_copy(update={"epochs": 1, "seed": seed})
+        config = small_config.model_copy(update={"machine": machine, "training": training})
+        clips, digest = index.of(machine), index.digest(machine)
+        cache = build_cache(clips, digest, config.features, folder / "features")
+        run_trial(config, MachineData.open(cache), lambda _: None, trials=folder / "trials", number=seed)
+    return folder / "trials"
+
+
 # A time limit for each example says more about the machine's other guests than about the code.
 hypothesis.settings.register_profile("shared machine", deadline=None)
 hypothesis.settings.load_profile("shared machine")
@@ -69,3 +85,17 @@ def ray_folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     with TemporaryDirectory(prefix="or", dir="/tmp") as folder:
         monkeypatch.setenv("RAY_TMPDIR", folder)
         yield Path(folder)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A real server; `postgres.fresh()` is the address of an empty database in it."""
+    with postgres_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def object_store() -> Iterator[ObjectStore]:
+    """A real S3-compatible store with one bucket."""
+    with s3_server() as store:
+        yield store
