@@ -34,7 +34,8 @@ def register(
         return register_systems(store, record.dataset, _packaged(run, systems), archive)
     except TrackingError as error:
         raise TrackingError(
-            f"{error}; the submission itself is whole ({archive}), `oddsound submit {run}` registers its systems"
+            f"{error}; the submission itself is whole ({archive}), `oddsound submit {run}` registers "
+            "its systems"
         ) from error
 
 
