@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
@@ -75,13 +76,13 @@ def resolve(store: Store, uri: str) -> ModelVersion:
 def open_model(store: Store, located: Located, folder: Path) -> Sealed:
     """The model, its manifest and MLflow's own files fetched into `folder` and checked, the rest when it is
     asked for. Raises TrackingError, and ModelError for a file that isn't what was registered."""
-    sealed = unseal(folder / "model", located.uri, located.sha256, _fetching(store, located, folder))
+    sealed = unseal(folder, located.uri, located.sha256, _fetching(store, located, folder))
     sealed.check(name for name in sealed.manifest.files if "/" not in name)
     return sealed
 
 
 def fetch_packaged(store: Store, run_id: str, sha256: str, folder: Path) -> Path:
-    """All of a packaged model into `folder`, checked against the `sha256` of its manifest; where it lies.
+    """All of a packaged model into `folder`, checked against the `sha256` of its manifest; `folder`.
 
     Raises TrackingError, and ModelError for a file that isn't what was registered.
     """
@@ -92,15 +93,18 @@ def fetch_packaged(store: Store, run_id: str, sha256: str, folder: Path) -> Path
 
 
 def _fetching(store: Store, located: Located, folder: Path) -> Callable[[str], None]:
-    """What brings a file of the model into `folder`/model, once."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """What brings a file of the model into `folder`, once."""
     fetched: set[str] = set()
 
     def fetch(name: str) -> None:
-        if name not in fetched:
-            with store.asking(f"fetching {name} of {located.uri}"):
-                store.client.download_artifacts(located.run_id, f"model/{name}", str(folder))
-            fetched.add(name)
+        if name in fetched:
+            return
+        place = folder / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        # Where below its target MLflow puts a file depends on the kind of store: a folder of its own.
+        with TemporaryDirectory(dir=folder) as own, store.asking(f"fetching {name} of {located.uri}"):
+            Path(store.client.download_artifacts(located.run_id, f"model/{name}", own)).replace(place)
+        fetched.add(name)
 
     return fetch
 
