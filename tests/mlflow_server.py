@@ -1,4 +1,4 @@
-"""The laptop's MLflow server as a process that can be killed."""
+"""`oddsound serve mlflow` as a process that can be asked to end, or killed with all that it started."""
 
 from __future__ import annotations
 
@@ -7,45 +7,73 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.unit.tracking.server_process import stop, wait_until_healthy
+from tests.unit.tracking.server_process import processes_below, stop, wait_until_healthy
 
 from oddsound.tracking.store import open_store
 
-_SCRIPT = Path(__file__).parents[1] / "mlflow_server" / "laptop.sh"
+ADMIN_PASSWORD = "admin-of-the-tests"
+ACCOUNTS = {
+    "MLFLOW_AUTH_ADMIN_PASSWORD": ADMIN_PASSWORD,
+    "MLFLOW_FLASK_SERVER_SECRET_KEY": "cookies-of-the-tests-only-0123456789",
+}
+_ODDSOUND = Path(sys.executable).parent / "oddsound"
 
 
 @dataclass
 class Server:
     uri: str
     process: subprocess.Popen[bytes]
+    log: Path
 
     def kill(self) -> None:
         """SIGKILL it and all that it started."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
+        for pid in [self.process.pid, *processes_below(self.process.pid)]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         self.process.wait()
 
 
 @contextlib.contextmanager
-def mlflow_server(folder: Path, port: int) -> Iterator[Server]:
-    """It serves `folder`, once it answers, until the block ends."""
-    open_store(None, folder)  # the script serves what is there
-    environment = os.environ | {"MLFLOW": str(Path(sys.executable).parent / "mlflow")}
-    with (folder / "server.log").open("ab") as log:
+def mlflow_server(
+    folder: Path,
+    port: int,
+    *,
+    backend: str | None = None,
+    accounts: str | bool = False,
+    artifacts: str | None = None,
+    options: Sequence[str] = (),
+    environment: Mapping[str, str] | None = None,
+) -> Iterator[Server]:
+    """It serves, once it answers, until the block ends.
+
+    What: `folder`'s sqlite store, or the PostgreSQL at `backend`. `accounts`: True for a database beside
+    sqlite, or the address of one; the administrator is `admin` with ADMIN_PASSWORD. `artifacts`: as
+    --artifacts. `environment` is laid over this process's, for instance an object store's keys.
+    """
+    if backend is None:
+        open_store(None, folder)  # the command serves what is there
+    secrets = {} if backend is None else {"MLFLOW_BACKEND_STORE_URI": backend}
+    secrets |= ACCOUNTS if accounts else {}
+    secrets |= {"ODDSOUND_ACCOUNTS_URI": accounts} if isinstance(accounts, str) else {}
+    words = [str(_ODDSOUND), "serve", "mlflow", *([str(folder)] if backend is None else [])]
+    words += ["--port", str(port), *(["--accounts"] if accounts else [])]
+    words += [*(["--artifacts", artifacts] if artifacts else []), *options]
+    log_path = folder / "server.log"
+    with log_path.open("ab") as log:
         process = subprocess.Popen(
-            ["sh", str(_SCRIPT), str(folder), str(port)],
-            env=environment,
+            words,
+            env=os.environ | secrets | (environment or {}),
             stdout=log,
             stderr=log,
             start_new_session=True,
         )
-    uri = f"http://127.0.0.1:{port}"
+    server = Server(f"http://127.0.0.1:{port}", process, log_path)
     try:
-        wait_until_healthy(uri, process)
-        yield Server(uri, process)
+        wait_until_healthy(server.uri, process, log_path)
+        yield server
     finally:
         stop(process)

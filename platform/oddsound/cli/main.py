@@ -17,6 +17,7 @@ from oddsound.cli.predict import predict
 from oddsound.cli.pretrain import pretrain
 from oddsound.cli.run import run
 from oddsound.cli.search import search
+from oddsound.cli.serve import serve
 from oddsound.cli.status import status
 from oddsound.cli.submission import submission
 from oddsound.cli.submit import submit
@@ -51,6 +52,7 @@ def oddsound(debug: bool) -> None:
       oddsound status RUN               done, running, failed, best, time left
       oddsound table1 DATA              the paper's Table 1, line by line
       oddsound predict --model M DIR    score new clips with a registered model
+      oddsound serve mlflow RUN         look at the trials in a browser
       oddsound evaluate SCORES          AUC, pAUC and omega of score files
 
     stdout is data, stderr is talk. Exit codes: 0 done, 2 usage or settings, 3 data, 4 tracking,
@@ -68,6 +70,7 @@ for _command in (
     status,
     table1,
     sync,
+    serve,
     predict,
     submit,
     submission,

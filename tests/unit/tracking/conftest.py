@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
 import shutil
 import socket
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.unit.tracking.server_process import stop, wait_until_healthy
+from tests.mlflow_server import mlflow_server
 
 from oddsound.tracking.store import Store, open_store
 
@@ -42,26 +41,14 @@ def free_port() -> int:
 def serve(
     tmp_path: Path, empty_database: Path, free_port: int
 ) -> Iterator[Callable[[], tuple[str, subprocess.Popen[bytes]]]]:
-    """Starts the laptop's script on a free port of 127.0.0.1 and waits until it answers."""
+    """Starts `oddsound serve mlflow` on a free port of 127.0.0.1 and waits until it answers."""
     folder = tmp_path / "served"
     folder.mkdir()
     shutil.copy(empty_database, folder / "mlflow.db")
-    started: list[subprocess.Popen[bytes]] = []
-    log = (tmp_path / "server.log").open("wb")
+    with contextlib.ExitStack() as started:
 
-    def start() -> tuple[str, subprocess.Popen[bytes]]:
-        script = Path(__file__).parents[3] / "mlflow_server" / "laptop.sh"
-        mlflow = Path(sys.executable).parent / "mlflow"
-        environment = os.environ | {"MLFLOW": str(mlflow)}
-        command = ["sh", str(script), str(folder), str(free_port)]
-        server = subprocess.Popen(
-            command, env=environment, stdout=log, stderr=log, cwd=tmp_path, start_new_session=True
-        )
-        started.append(server)
-        wait_until_healthy(f"http://127.0.0.1:{free_port}", server)
-        return f"http://127.0.0.1:{free_port}", server
+        def start() -> tuple[str, subprocess.Popen[bytes]]:
+            server = started.enter_context(mlflow_server(folder, free_port))
+            return server.uri, server.process
 
-    yield start
-    for server in started:
-        stop(server)
-    log.close()
+        yield start

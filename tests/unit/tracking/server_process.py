@@ -5,21 +5,32 @@ from __future__ import annotations
 import subprocess
 import time
 import urllib.request
+from pathlib import Path
 
 
-def wait_until_healthy(address: str, server: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 60
+def wait_until_healthy(address: str, server: subprocess.Popen[bytes], log: Path | None = None) -> None:
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline and server.poll() is None:
         try:
             with urllib.request.urlopen(f"{address}/health", timeout=1):
                 return
         except OSError:
             time.sleep(0.1)
-    raise AssertionError(f"the server did not come up: exit code {server.poll()}")
+    said = log.read_text()[-3000:] if log else ""
+    raise AssertionError(f"the server did not come up: exit code {server.poll()}\n{said}")
 
 
 def stop(server: subprocess.Popen[bytes]) -> None:
-    """End this one server; its worker goes with it."""
+    """End this one server; what it started goes with it."""
     if server.poll() is None:
         server.terminate()
-        server.wait(20)
+        server.wait(30)
+
+
+def processes_below(pid: int) -> list[int]:
+    """The ids of all that `pid` started and that they started."""
+    found: list[int] = []
+    for parent in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in map(int, parent.read_text().split()):
+            found += [child, *processes_below(child)]
+    return found
