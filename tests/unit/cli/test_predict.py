@@ -1,0 +1,204 @@
+"""`oddsound predict`: which clips, which model, and what is said of those that can't be scored."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from tests.registered_models import DATASET, register_trials
+
+from oddsound.cli.main import main
+from oddsound.search.record import RunRecord, write_record
+from oddsound.tracking.store import open_store
+from oddsound.training.bundle import Bundle, finished
+
+COLUMNS = ["file", "machine", "section", "anomaly_score", "threshold", "decision"]
+
+
+@pytest.fixture(scope="module")
+def run(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run folder whose own MLflow has tiny.fan and tiny.valve."""
+    run = tmp_path_factory.mktemp("run")
+    register_trials(open_store(None, run / "mlflow"), trained)
+    write_record(run, RunRecord("s1", DATASET, "/data", None, {"fan": {}, "valve": {}}))
+    return run
+
+
+@pytest.fixture
+def bundle(trained: Path) -> Bundle:
+    return finished(trained, "fan")[0]
+
+
+class Said:
+    def __init__(self, code: int, out: str, err: str) -> None:
+        self.code, self.out, self.err = code, out, err
+
+    @property
+    def rows(self) -> list[dict[str, str]]:
+        return list(csv.DictReader(io.StringIO(self.out)))
+
+
+@pytest.fixture
+def predict(capsys: pytest.CaptureFixture[str]) -> object:
+    def call(*arguments: object) -> Said:
+        with pytest.raises(SystemExit) as ended:
+            main(["predict", *(str(argument) for argument in arguments)])
+        said = capsys.readouterr()
+        return Said(int(ended.value.code or 0), said.out, said.err)
+
+    return call
+
+
+def wav(path: Path, seconds: float = 1.0, rate: int = 16000, channels: int = 1) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    tone = np.sin(np.arange(round(seconds * rate)) / 9) / 4
+    soundfile.write(path, np.stack([tone] * channels, axis=1), rate)
+    return path
+
+
+def test_the_scores_are_the_trials(predict, run: Path, trained: Path, small_data: Path) -> None:
+    said = predict("--model", "models:/tiny.fan@champion", "--run", run, small_data / "fan")
+    assert said.code == 0 and said.out.splitlines()[0] == ",".join(COLUMNS)
+    best = max(finished(trained, "fan"), key=lambda b: (b.result().omega, b.path.name))
+    table = best.scores()
+    expected = {(s, f): x for s, f, x in zip(table.split, table.file, table.score, strict=True)}
+    rows = said.rows
+    assert len(rows) == len(expected) == 84
+    for row in rows:
+        path = Path(row["file"])
+        split = "train" if path.parent.name == "train" else "test"
+        assert float(row["anomaly_score"]) == pytest.approx(expected[split, path.name], abs=1e-6)
+        assert row["decision"] == str(int(float(row["anomaly_score"]) > float(row["threshold"])))
+        assert (row["machine"], row["section"]) == ("fan", path.name.split("_")[1])
+    assert said.err == f"84 clips, {sum(int(row['decision']) for row in rows)} above the threshold\n"
+
+
+def test_a_data_folder_gives_the_models_own_machine_type(predict, run: Path, small_data: Path) -> None:
+    said = predict("--model", "models:/tiny.valve/1", "--run", run, small_data)
+    assert {row["machine"] for row in said.rows} == {"valve"} and len(said.rows) == 84
+    assert said.err.startswith("left out: 84 of fan; the model is of valve\n")
+
+
+def test_the_store_can_be_an_address(predict, run: Path, small_data: Path) -> None:
+    uri = f"sqlite:///{run / 'mlflow' / 'mlflow.db'}"
+    (clip,) = (small_data / "fan" / "source_test").glob("section_00*normal_0000.wav")
+    said = predict("--model", "models:/tiny.fan@top-2", "--tracking-uri", uri, clip)
+    assert [row["file"] for row in said.rows] == [str(clip)]
+
+
+def test_json_has_the_probabilities(predict, bundle: Bundle, small_data: Path) -> None:
+    said = predict("--json", "--model", bundle.path, small_data / "fan" / "target_test")
+    documents = json.loads(said.out)
+    assert len(documents) == 24
+    assert documents[0].keys() == {*COLUMNS, "section_probabilities"}
+    assert sum(documents[0]["section_probabilities"].values()) == pytest.approx(1)
+
+
+def test_a_file_is_whole_or_as_it_was(predict, bundle: Bundle, small_data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "scores.csv"
+    said = predict("--model", bundle.path, "--out", out, small_data / "fan" / "target_test")
+    assert said.code == 0 and said.out == "" and len(out.read_text().splitlines()) == 25
+    before = out.read_text()
+    wav(tmp_path / "clips" / "a.wav")
+    wav(tmp_path / "clips" / "b.wav", rate=8000)
+    said = predict("--model", bundle.path, "--out", out, "--section", "00", tmp_path / "clips")
+    assert said.code == 3 and out.read_text() == before
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["clips", "scores.csv"]
+
+
+def test_a_name_without_a_section_needs_one(predict, bundle: Bundle, tmp_path: Path) -> None:
+    clip = wav(tmp_path / "new.WAV")
+    said = predict("--model", bundle.path, clip)
+    assert (said.code, said.out) == (3, "")
+    assert said.err == (
+        f"oddsound: {clip}: its name says no section; give --section; it knows 00, 01, 02, 03, 04, 05\n"
+    )
+    said = predict("--model", bundle.path, "--section", "04", tmp_path)
+    assert [row["section"] for row in said.rows] == ["04"]
+    said = predict("--model", bundle.path, "--section", "4", tmp_path)
+    assert (said.code, said.err) == (
+        2, "oddsound: --section 4: the model of fan knows 00, 01, 02, 03, 04, 05\n",
+    )  # fmt: skip
+
+
+def test_a_names_own_section_counts(predict, bundle: Bundle, tmp_path: Path) -> None:
+    wav(tmp_path / "section_03_source_test_0000.wav")
+    wav(tmp_path / "section_09_source_test_0000.wav")
+    said = predict("--model", bundle.path, "--section", "00", tmp_path / "section_03_source_test_0000.wav")
+    assert [row["section"] for row in said.rows] == ["03"]
+    said = predict("--model", bundle.path, tmp_path)
+    assert said.code == 3 and "section 09 is unknown to the model; it knows 00" in said.err
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda path: wav(path, rate=8000), "8000 Hz; 16000 Hz is expected"),
+        (lambda path: wav(path, channels=2), "2 channels; one is expected"),
+        (lambda path: wav(path, seconds=1.1), "1.10 s, 33 frames; "),
+        (lambda path: wav(path, seconds=0.05), "800 samples; at least 1024"),
+        (lambda path: path.write_bytes(b"no sound"), "not a WAV"),
+        (lambda path: path.write_bytes(b""), "empty"),
+    ],
+)
+def test_a_clip_that_cant_be_scored_is_named(
+    predict, bundle: Bundle, tmp_path: Path, spoil: object, message: str
+) -> None:
+    path = tmp_path / "x.wav"
+    spoil(path)  # type: ignore[operator]
+    said = predict("--model", bundle.path, "--section", "00", path)
+    assert (said.code, said.out) == (3, "") and len(said.err.splitlines()) == 1
+    assert said.err.startswith(f"oddsound: {path}: ") and message in said.err
+
+
+def test_a_short_clip_is_padded_and_that_is_said(predict, bundle: Bundle, tmp_path: Path) -> None:
+    wav(tmp_path / "x.wav", seconds=0.5)
+    said = predict("--model", bundle.path, "--section", "00", tmp_path)
+    assert said.code == 0 and "1 shorter than the clips that the model was trained on" in said.err
+
+
+def test_nothing_to_score_is_said(predict, bundle: Bundle, small_data: Path, tmp_path: Path) -> None:
+    said = predict("--model", bundle.path, tmp_path)
+    assert said.code == 3 and "no .wav in it or below it" in said.err
+    said = predict("--model", bundle.path, tmp_path / "nowhere")
+    assert said.code == 3 and "no such file or folder" in said.err
+    data = tmp_path / "data"
+    shutil.copytree(small_data / "valve", data / "valve")
+    said = predict("--model", bundle.path, data)
+    assert said.code == 3 and "no clips of fan there, but 84 of valve; or give --machine" in said.err
+    said = predict("--model", bundle.path, "--section", "00", data / "valve" / "train")
+    assert said.code == 0 and "clips in the folder of valve are taken for fan" in said.err
+
+
+def test_a_model_that_isnt_there_is_said(predict, run: Path, tmp_path: Path) -> None:
+    clip = wav(tmp_path / "x.wav")
+    for arguments, code, message in (
+        (["--model", "models:/tiny.fan@champion"], 2, "say which MLflow has it, either by --run RUN or"),
+        (["--model", "models:/tiny.fan@best", "--run", run], 4, "no such model, version or alias"),
+        (["--model", "models:/tiny.fan@champion", "--run", tmp_path], 2, "no run.json here"),
+        (["--model", "models:/a@b", "--tracking-uri", f"sqlite:///{tmp_path}/no.db"], 2, "no such database"),
+        (["--model", tmp_path], 2, "neither a model's folder"),
+        (["--model", tmp_path / "none"], 2, "neither a model's folder"),
+        (["--model", "models:/tiny.fan@champion", "--run", run, "--machine", "pump"], 2, "--machine pump"),
+    ):
+        said = predict(*arguments, clip)
+        assert (said.code, said.out) == (code, "") and message in said.err, said.err
+        assert len(said.err.splitlines()) == 1
+    assert not list(tmp_path.glob("*.db*"))
+
+
+def test_clips_are_scored_as_they_are_read(predict, bundle: Bundle, tmp_path: Path) -> None:
+    """So memory doesn't grow with their number: what was scored is written before the next 32 are read."""
+    wav(tmp_path / "00.wav")
+    for number in range(1, 34):
+        (tmp_path / f"{number:02d}.wav").hardlink_to(tmp_path / "00.wav")
+    (tmp_path / "34.wav").write_bytes(b"")
+    said = predict("--model", bundle.path, "--section", "00", tmp_path)
+    assert said.code == 3 and "34.wav: empty" in said.err
+    assert len(said.rows) == 32 and len({row["anomaly_score"] for row in said.rows}) == 1
