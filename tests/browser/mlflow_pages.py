@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -151,7 +152,8 @@ def _show_column(page: Page, metric: str) -> None:
     page.get_by_role("button", name="Columns").click()
     page.get_by_placeholder("Search columns").fill(metric)
     tree = page.locator("[data-testid=column-selector-tree]")
-    tree.get_by_text(metric, exact=True).last.click()
+    node = tree.locator("[class*=tree-node-content-wrapper]")
+    node.filter(has_text=re.compile(f"^{metric}$")).click()
     page.locator(f"[role=columnheader][col-id*='metrics.`{metric}`']").wait_for()
     page.mouse.click(700, 30)
     tree.wait_for(state="hidden")

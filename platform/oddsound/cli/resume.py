@@ -26,29 +26,34 @@ def as_asked(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def command_line(record: RunRecord) -> str:
-    """The line that begins such a search anew, its relative paths of the folder that it was given in; ""
-    for a run of before commands were kept."""
+    """The command that begins such a search anew, an option a line, its relative paths of the folder that
+    it was given in; "" for a run of before commands were kept."""
     from oddsound.cli.search import search
 
     kept = record.command.get("options")
     if not isinstance(kept, dict):
         return ""
     command, every_one = kept.get("space") or "search", sys.maxsize
-    words = ["oddsound", command, record.data, "--out", "RUN", "--machines", ",".join(record.machines)]
+    lines = [["oddsound", command, _near(Path(record.data), record.command.get("cwd")), "--out", "RUN"]]
+    lines.append(["--machines", ",".join(record.machines)])
     for option in search.params:
         value = kept.get(option.name or "")
         if isinstance(option, click.Option) and value not in (None, False, option.default, [], every_one):
-            words += _option(option.opts[0], value)
-    return shlex.join(words)
+            lines += _option(option.opts[0], value)
+    return " \\\n    ".join(shlex.join(words) for words in lines)
 
 
-def _option(flag: str, value: Any) -> list[str]:
+def _near(path: Path, folder: str | None) -> str:
+    return str(path.relative_to(folder) if folder and path.is_relative_to(folder) else path)
+
+
+def _option(flag: str, value: Any) -> list[list[str]]:
     """As `--help` has it: the record has memory in bytes, the option takes GiB."""
     if flag == "--memory-per-trial" and isinstance(value, int):
-        return [flag, f"{value / 2**30:g}"]
+        return [[flag, f"{value / 2**30:g}"]]
     if isinstance(value, list):
-        return [word for each in value for word in (flag, str(each))]
-    return [flag] if value is True else [flag, str(value)]
+        return [[flag, str(each)] for each in value]
+    return [[flag] if value is True else [flag, str(value)]]
 
 
 def asked_again(record: RunRecord, run: Path, given: dict[str, Any]) -> dict[str, Any]:

@@ -153,7 +153,7 @@ def _facts(record: RunRecord, machine: str) -> dict[str, str]:
     """What a reader of MLflow's page may want to know of the machine type's search."""
     begun, code = record.machines[machine], record.code
     clips = ", ".join(f"{n} {kind}" for kind, n in sorted(begun.get("clips", {}).items()))
-    made = " ".join(f"{name} {version}" for name, version in sorted(code.items()))
+    made = ", ".join(f"{name} {version}" for name, version in sorted(code.items()))
     facts = {
         "trials wanted": str(record.wanted.get(machine, "")),
         "seed": str(begun.get("seed", "")),

@@ -32,8 +32,8 @@ def version_note(name: str, best: Sequence[TrackedTrial], rank: int) -> str:
         f"data `{trial.data_digest[:12]}`. {run_link(trial, 'Its run')}.",
         _headed("AUC and pAUC of each section, in percent", section_table(trial.metrics)),
         _headed(_PLACE, top_table(best, bold=rank)),
-        _headed("Other than in the paper", configuration(trial.machine, trial.params)),
         _headed(_USE, loading(name, f"@top-{rank}")),
+        _headed("Other than in the paper", configuration(trial.machine, trial.params)),
     ]
     return "\n\n".join(part for part in parts if part)
 
@@ -41,9 +41,9 @@ def version_note(name: str, best: Sequence[TrackedTrial], rank: int) -> str:
 def displaced(description: str, name: str, version: str) -> str:
     """The description of a version that has lost its place: what isn't of today any more is left out."""
     first, *parts = description.split(_HEADING)
+    about = "\n".join([_DISPLACED, *first.splitlines()[1:]])
     kept = [part for part in parts if not part.startswith((_PLACE, _USE))]
-    about = [_DISPLACED, *first.splitlines()[1:]]
-    return _HEADING.join(["\n".join(about), *kept, f"{_USE}\n\n{loading(name, f'/{version}')}"])
+    return _HEADING.join([about, f"{_USE}\n\n{loading(name, f'/{version}')}", *kept])
 
 
 def model_note(dataset: str, machine: str, best: Sequence[TrackedTrial], name: str) -> str:
@@ -79,7 +79,7 @@ def search_note(
         _headed("Its best", top_table(best)) or "No trial has finished yet.",
         trials_link(best[0].experiment_id, search) if best else "",
         f"Registered model: [{name}](#/models/{name})." if best else "",
-        _headed("What it was asked for", _table(["", ""], [[key, f"`{v}`"] for key, v in facts.items()])),
+        _headed("What it was asked for", _table(["", ""], [list(fact) for fact in facts.items()])),
         _headed("How to do it again", f"```sh\n{command}\n```") if command else "",
     ]
     return "\n\n".join(part for part in parts if part)

@@ -1,11 +1,14 @@
 """What was asked for is asked for again from any folder."""
 
 import json
+import shlex
+import sys
 from pathlib import Path
 
 import pytest
 
-from oddsound.cli.resume import as_asked, asked_again
+from oddsound.cli.resume import as_asked, asked_again, command_line
+from oddsound.cli.search import search
 from oddsound.errors import ConfigError
 from oddsound.search.record import RunRecord
 
@@ -75,3 +78,28 @@ def test_a_run_of_before_commands_were_kept_is_refused_in_a_line(tmp_path: Path)
         asked_again(RunRecord("s", "demo", "/data", None), tmp_path, {})
     with pytest.raises(ConfigError, match="doesn't say how it was begun"):
         asked_again(RunRecord("s", "demo", "/data", None, command={"cwd": "/"}), tmp_path, {})
+
+
+def test_the_command_line_asks_for_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "rec ordings").mkdir()
+    words = (
+        "--trials 7 --asha --asha-grace 5 --memory-per-trial 1.5 --set loss.rho=0.1 --set recipe=ae --seed 3"
+    )
+    given = ["rec ordings", "--out", "RUN", "--machines", "fan,valve", *words.split()]
+    asked = search.make_context("search", list(given)).params
+    kept = {name: value for name, value in asked.items() if name not in ("data", "out", "resumed")}
+    command = json.loads(json.dumps(as_asked(kept)))
+    data = str(tmp_path / "rec ordings")
+    record = RunRecord("s", "demo", data, None, machines={"fan": {}, "valve": {}}, command=command)
+    line = command_line(record)
+    assert line.startswith("oddsound search 'rec ordings' --out RUN \\\n    --machines fan,valve \\\n")
+    again = shlex.split(line.replace("\\\n", " "))
+    assert search.make_context("search", again[2:]).params == asked
+
+
+def test_a_table1_is_asked_for_as_one() -> None:
+    options = OPTIONS | {"space": "table1", "trials": sys.maxsize, "settings": ()}
+    command = json.loads(json.dumps(as_asked(options)))
+    line = command_line(RunRecord("s", "demo", "/data", None, machines={"fan": {}}, command=command))
+    assert line.startswith("oddsound table1 /data --out RUN") and "--trials" not in line
