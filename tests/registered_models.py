@@ -42,9 +42,10 @@ def fetched_members(store: Store, folder: Path) -> dict[tuple[str, str], Path]:
     }
 
 
-def register_all_systems(store: Store, folder: Path) -> tuple[System, ...]:
-    """`tiny.S1` … `tiny.S4`, packaged below `folder`."""
-    systems, models = systems_of(store), fetched_members(store, folder / "members")
+def register_systems_of(store: Store, folder: Path, numbers: Sequence[int]) -> tuple[System, ...]:
+    """`tiny.S1` … `tiny.S4`, those of `numbers`, packaged below `folder`."""
+    systems = tuple(system for system in systems_of(store) if system.number in numbers)
+    models = fetched_members(store, folder / "members")
     tracked = []
     for system in systems:
         place = folder / f"S{system.number}"

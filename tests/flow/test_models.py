@@ -1,0 +1,167 @@
+"""Every way to a model that docs/models.md has, as it stands there, against a real server: one score."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from tests.mlflow_server import mlflow_server
+from tests.registered_models import DATASET, register_systems_of, register_trials
+
+from oddsound.recordings.reader import read_clip
+from oddsound.search.record import RunRecord, write_record
+from oddsound.tracking.store import open_store
+
+DOCS = Path(__file__).parents[2] / "docs" / "models.md"
+BIN = Path(sys.executable).parent
+
+pytestmark = pytest.mark.slow
+
+
+@dataclass(frozen=True)
+class Lab:
+    """A folder with `clip.wav` and the server's address; `replaced` are the docs' words for what is here."""
+
+    folder: Path
+    uri: str
+    port: int
+    replaced: dict[str, str]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        path = f"{BIN}:{os.environ['PATH']}"  # as an active virtual environment has it
+        more = {"PATH": path, "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false", "MLFLOW_TRACKING_URI": self.uri}
+        return os.environ | more
+
+    def blocks(self, language: str) -> list[str]:
+        """The docs' blocks in their order."""
+        found = re.findall(rf"^```{language}\n(.*?)^```", DOCS.read_text(), re.MULTILINE | re.DOTALL)
+        for word, here in self.replaced.items():
+            found = [block.replace(word, here) for block in found]
+        return found
+
+    def run(self, *line: str) -> str:
+        ended = subprocess.run(
+            line, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=120
+        )
+        assert ended.returncode == 0, ended.stderr
+        return ended.stdout
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def lab(trained: Path, small_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """A server that has the trials and S2, through its own proxy of artifacts."""
+    folder, served = tmp_path_factory.mktemp("lab"), tmp_path_factory.mktemp("served")
+    clip = next((small_data / "fan" / "source_test").glob("section_01_*anomaly*.wav"))
+    shutil.copyfile(clip, folder / "clip.wav")
+    with mlflow_server(served, free_port()) as server:
+        store = open_store(server.uri, served)
+        register_trials(store, trained)
+        register_systems_of(store, served / "systems", numbers=[2])
+        write_record(served, RunRecord("s1", DATASET, "/data", server.uri, {"fan": {}, "valve": {}}))
+        port = free_port()
+        replaced = {"http://lab:5000": server.uri, "5001": str(port), "runs/first": str(served)}
+        replaced |= {"data/dcase2021": str(small_data), "dcase2021": DATASET}
+        yield Lab(folder, server.uri, port, replaced)
+
+
+@pytest.fixture(scope="module")
+def predicted(lab: Lab) -> tuple[float, float]:
+    """The scores of clip.wav by the champion and by S2, as the docs' first commands have them."""
+    folder, single, system = lab.blocks("sh")[0].splitlines()
+    lab.run("bash", "-c", folder)
+    assert len((lab.folder / "scores.csv").read_text().splitlines()) == 25
+    (row,) = csv.DictReader(io.StringIO(lab.run("bash", "-c", single)))
+    (document,) = json.loads(lab.run("bash", "-c", system))
+    assert (row["file"], row["section"], document["machine"]) == ("clip.wav", "01", "fan")
+    return float(row["anomaly_score"]), document["anomaly_score"]
+
+
+@contextlib.contextmanager
+def serving(lab: Lab, commands: str) -> Iterator[str]:
+    """The docs' server, once it answers; what it says is in its log."""
+    log = (lab.folder / "serve.log").open("wb")
+    process = subprocess.Popen(
+        ["bash", "-c", commands],
+        cwd=lab.folder,
+        env=lab.environment,
+        stdout=log,
+        stderr=log,
+        start_new_session=True,
+    )
+    address = f"http://127.0.0.1:{lab.port}"
+    try:
+        wait_until_up(f"{address}/ping", process)
+        yield address
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        log.close()
+
+
+def wait_until_up(address: str, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            with urllib.request.urlopen(address, timeout=5):
+                return
+        except OSError:
+            time.sleep(0.1)
+    raise AssertionError(f"nobody serves the model: exit code {process.poll()}")
+
+
+def post(address: str, inputs: dict[str, object]) -> tuple[int, str]:
+    body = json.dumps({"inputs": inputs}).encode()
+    request = urllib.request.Request(f"{address}/invocations", body, {"Content-Type": "application/json"})
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+def test_a_served_model_answers_with_predicts_score(lab: Lab, predicted: tuple[float, float]) -> None:
+    _, serve, curl = lab.blocks("sh")
+    with serving(lab, serve) as address:
+        (row,) = json.loads(lab.run("bash", "-c", curl))["predictions"]
+        assert row["anomaly_score"] == pytest.approx(predicted[0], abs=1e-6)
+        assert row["decision"] == int(row["anomaly_score"] > row["threshold"])
+        assert sum(row["section_probabilities"].values()) == pytest.approx(1)
+
+        samples = read_clip(lab.folder / "clip.wav").tolist()
+        code, answer = post(address, {"waveform": [samples, samples], "section": ["01", "01"]})
+        both = [row["anomaly_score"] for row in json.loads(answer)["predictions"]]
+        assert code == 200 and both == [row["anomaly_score"]] * 2
+        code, answer = post(address, {"waveform": [samples], "section": ["77"]})
+        assert code == 400 and "section '77' is unknown to the model of fan; it knows 00, 01" in answer
+
+
+def test_pyfunc_and_the_safe_loader_give_predicts_scores(lab: Lab, predicted: tuple[float, float]) -> None:
+    by_mlflow, by_ours = lab.blocks("python")
+    fan, system = (json.loads(line)[0] for line in lab.run(sys.executable, "-c", by_mlflow).splitlines())
+    found = fan["anomaly_score"], system["anomaly_score"]
+    assert found == pytest.approx(predicted, abs=1e-6)
+    assert float(lab.run(sys.executable, "-c", by_ours)) == pytest.approx(predicted[1], abs=1e-6)
+    assert predicted[0] != predicted[1]
