@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import click
@@ -75,3 +76,37 @@ def mlflow(
 
 def _listed(names: str) -> list[str]:
     return [name.strip() for name in names.split(",")] if names else []
+
+
+@serve.command()
+@click.argument("name")
+@click.option("--may", type=click.Choice(["read", "write"]), default="read", show_default=True)
+@click.option(
+    "--tracking-uri", required=True, help="The server that `oddsound serve mlflow --accounts` runs."
+)
+def account(name: str, may: str, tracking_uri: str) -> None:
+    """Let the colleague NAME see everything on a server with accounts, or add to it, too.
+
+    \b
+      export MLFLOW_TRACKING_USERNAME=admin MLFLOW_TRACKING_PASSWORD=…
+      oddsound serve account ada --tracking-uri https://mlflow.lab.example
+      oddsound serve account ada --may write --tracking-uri https://mlflow.lab.example
+
+    Asks for the password of a new account; where stdin is no terminal, its first line is the password.
+    """
+    from oddsound.errors import ConfigError
+    from oddsound.tracking.hosting.accounts import RIGHTS, admit, has_account
+    from oddsound.tracking.store import canonical
+
+    uri = canonical(tracking_uri).rstrip("/")
+    if not uri.startswith(("http://", "https://")):
+        raise ConfigError(f"--tracking-uri {tracking_uri}: give http(s)://host of a server with accounts")
+    password = None if has_account(uri, name) else _new_password()
+    admit(uri, name, password, may)
+    click.echo(f"{name}: {'new account, ' if password else ''}{RIGHTS[may]} on everything", err=True)
+
+
+def _new_password() -> str:
+    if not sys.stdin.isatty():
+        return sys.stdin.readline().rstrip("\r\n")
+    return str(click.prompt("password of the new account", hide_input=True, confirmation_prompt=True))
