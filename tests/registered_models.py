@@ -8,14 +8,14 @@ from pathlib import Path
 from oddsound.ensemble.packaged import package_system
 from oddsound.ensemble.systems import Member, System, build_systems
 from oddsound.tracking.layout import Search
-from oddsound.tracking.loading import fetch_packaged
+from oddsound.tracking.packaged import package_trial
 from oddsound.tracking.ranking import TrackedTrial, best_trials
 from oddsound.tracking.reading import load_tracked
 from oddsound.tracking.registry import register_best
 from oddsound.tracking.store import Store
 from oddsound.tracking.sync import sync
 from oddsound.tracking.systems import SystemMember, SystemPart, TrackedSystem, register_systems
-from oddsound.training.bundle import bundles
+from oddsound.training.bundle import Bundle, bundles, finished
 
 DATASET, MACHINES = "tiny", ("fan", "valve")
 
@@ -33,19 +33,14 @@ def systems_of(store: Store) -> tuple[System, ...]:
     return build_systems(members, fallback=False)
 
 
-def fetched_members(store: Store, folder: Path) -> dict[tuple[str, str], Path]:
-    """Each trial's packaged model, by machine type and trial."""
-    return {
-        (machine, t.trial): fetch_packaged(store, t.run_id, t.model_sha256, folder / machine / t.trial)
-        for machine in MACHINES
-        for t in best_trials(store, DATASET, machine)
-    }
-
-
-def register_systems_of(store: Store, folder: Path, numbers: Sequence[int]) -> tuple[System, ...]:
+def register_systems_of(store: Store, trials: Path, folder: Path, numbers: Sequence[int]) -> None:
     """`tiny.S1` … `tiny.S4`, those of `numbers`, packaged below `folder`."""
     systems = tuple(system for system in systems_of(store) if system.number in numbers)
-    models = fetched_members(store, folder / "members")
+    models = {
+        (b.path.parent.name, b.path.name): folder / b.path.name for m in MACHINES for b in finished(trials, m)
+    }
+    for (machine, trial), place in models.items():
+        package_trial(Bundle(trials / machine / trial), place)
     tracked = []
     for system in systems:
         place = folder / f"S{system.number}"
@@ -53,7 +48,6 @@ def register_systems_of(store: Store, folder: Path, numbers: Sequence[int]) -> t
     archive = folder / "package.zip"
     archive.write_bytes(b"of these systems")
     register_systems(store, DATASET, tracked, archive)
-    return systems
 
 
 def _member(store: Store, trial: TrackedTrial) -> Member:

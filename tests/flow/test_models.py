@@ -80,7 +80,7 @@ def lab(trained: Path, small_data: Path, tmp_path_factory: pytest.TempPathFactor
     with mlflow_server(served, free_port()) as server:
         store = open_store(server.uri, served)
         register_trials(store, trained)
-        register_systems_of(store, served / "systems", numbers=[2])
+        register_systems_of(store, trained, served / "systems", numbers=[2])
         write_record(served, RunRecord("s1", DATASET, "/data", server.uri, {"fan": {}, "valve": {}}))
         port = free_port()
         replaced = {"http://lab:5000": server.uri, "5001": str(port), "runs/first": str(served)}

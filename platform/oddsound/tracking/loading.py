@@ -81,17 +81,6 @@ def open_model(store: Store, located: Located, folder: Path) -> Sealed:
     return sealed
 
 
-def fetch_packaged(store: Store, run_id: str, sha256: str, folder: Path) -> Path:
-    """All of a packaged model into `folder`, checked against the `sha256` of its manifest; `folder`.
-
-    Raises TrackingError, and ModelError for a file that isn't what was registered.
-    """
-    located = Located(f"runs:/{run_id}/model", run_id, sha256)
-    sealed = open_model(store, located, folder)
-    sealed.check()
-    return sealed.folder
-
-
 def _fetching(store: Store, located: Located, folder: Path) -> Callable[[str], None]:
     """What brings a file of the model into `folder`, once."""
     fetched: set[str] = set()

@@ -17,7 +17,7 @@ from tests.registered_models import DATASET, register_trials
 from oddsound.ensemble.opening import open_sealed
 from oddsound.errors import ModelError, TrackingError
 from oddsound.tracking.layout import MODEL
-from oddsound.tracking.loading import fetch_packaged, locate, open_model
+from oddsound.tracking.loading import locate, open_model
 from oddsound.tracking.store import Store, open_store
 from oddsound.training.bundle import bundles
 from oddsound.training.detector import load_bundle
@@ -240,10 +240,3 @@ def test_models_of_another_kind_are_refused(registered: Store, model: Path) -> N
         version = client.create_model_version("other", str(model), run, kind, await_creation_for=0)
         with pytest.raises(ModelError, match=message):
             locate(registered, f"models:/other/{version.version}")
-
-
-def test_all_of_a_model_is_fetched(registered: Store, model: Path, tmp_path: Path) -> None:
-    located = locate(registered, CHAMPION)
-    folder = fetch_packaged(registered, located.run_id, located.sha256, tmp_path / "all")
-    fetched = {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*")}
-    assert fetched == {p.relative_to(model): p.read_bytes() for p in model.rglob("*") if p.is_file()}
