@@ -193,7 +193,8 @@ def test_the_search_says_what_early_stopping_saved(store: Store, tmp_path: Path)
     small_bundle(trials, 2, 0.6, epochs=10)
     send(store, trials)
     (parent,) = runs(store, "search")
-    assert parent.data.metrics == {"asha/stopped": 2, "asha/epochs_trained": 17, "asha/epochs_saved": 13}
+    saved = {"asha/stopped": 2, "asha/epochs_trained": 17, "asha/epochs_saved": 13}
+    assert parent.data.metrics == saved | {"best_omega": 0.6}
     figures = asha_json(store, tmp_path)
     assert [figures[key] for key in ("grace_epochs", "reduction", "n_trials", "n_stopped")] == [2, 2, 3, 2]
     rungs = [[rung[k] for k in ("epoch", "n_reached", "n_stopped")] for rung in figures["rungs"]["10"]]
@@ -230,7 +231,7 @@ def test_a_search_without_early_stopping_says_nothing_of_it(store: Store, tmp_pa
     stopped_bundle(tmp_path / "trials", 1, [0.1, 0.2], rung=2)  # of when it had some
     assert len(send(store, tmp_path / "trials", Search("s1", "demo")).uploaded) == 2
     (parent,) = runs(store, "search")
-    assert parent.data.metrics == {}
+    assert parent.data.metrics == {"best_omega": 0.6}
     assert not [tag for tag in parent.data.tags if "asha" in tag]
 
 
