@@ -42,8 +42,8 @@ def search(
     for machine, begun in record.machines.items():
         for line in mend(run / "trials", machine, begun["data"], run / "set_aside"):
             talk(line)
-    # Of what is imported nothing is garbage; looking at it all again and again takes the writer a fifth of
-    # its time (measured).
+    # Of what is imported nothing is garbage; looking at it again and again costs the writer at each trial
+    # (docs/results/tracking.md).
     gc.collect()
     gc.freeze()
     search, counts = tracked_search(record), clip_counts(record)
