@@ -13,6 +13,7 @@ from pathlib import Path
 
 from tests.unit.tracking.server_process import processes_below, stop, wait_until_healthy
 
+from oddsound.tracking.hosting.secrets import NAMES
 from oddsound.tracking.store import open_store
 
 ADMIN_PASSWORD = "admin-of-the-tests"
@@ -47,12 +48,14 @@ def mlflow_server(
     artifacts: str | None = None,
     options: Sequence[str] = (),
     environment: Mapping[str, str] | None = None,
+    in_files: bool = False,
 ) -> Iterator[Server]:
     """It serves, once it answers, until the block ends.
 
     What: `folder`'s sqlite store, or the PostgreSQL at `backend`. `accounts`: True for a database beside
     sqlite, or the address of one; the administrator is `admin` with ADMIN_PASSWORD. `artifacts`: as
-    --artifacts. `environment` is laid over this process's, for instance an object store's keys.
+    --artifacts. `environment` is laid over this process's, for instance an object store's keys. `in_files`:
+    every secret in a file, as Docker and systemd give them.
     """
     if backend is None:
         open_store(None, folder)  # the command serves what is there
@@ -62,11 +65,12 @@ def mlflow_server(
     words = [str(_ODDSOUND), "serve", "mlflow", *([str(folder)] if backend is None else [])]
     words += ["--port", str(port), *(["--accounts"] if accounts else [])]
     words += [*(["--artifacts", artifacts] if artifacts else []), *options]
+    variables = secrets | dict(environment or {})
     log_path = folder / "server.log"
     with log_path.open("ab") as log:
         process = subprocess.Popen(
             words,
-            env=os.environ | secrets | (environment or {}),
+            env=os.environ | (_files(folder / "secrets", variables) if in_files else variables),
             stdout=log,
             stderr=log,
             start_new_session=True,
@@ -77,3 +81,16 @@ def mlflow_server(
         yield server
     finally:
         stop(process)
+
+
+def _files(folder: Path, variables: Mapping[str, str]) -> dict[str, str]:
+    """NAME_FILE in place of each NAME that is a secret."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    given = dict(variables)
+    for name in NAMES:
+        if name in given:
+            file = folder / name
+            file.touch(mode=0o600)
+            file.write_text(given.pop(name) + "\n")
+            given[f"{name}_FILE"] = str(file)
+    return given

@@ -34,3 +34,11 @@ def processes_below(pid: int) -> list[int]:
         for child in map(int, parent.read_text().split()):
             found += [child, *processes_below(child)]
     return found
+
+
+def is_gone(pid: int) -> bool:
+    """Ended, or ended and not yet collected by init."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True

@@ -32,12 +32,14 @@ _ALWAYS = {
     # MLflow's to mend, and twice at every start.
     "PYTHONWARNINGS": "ignore:starlette.middleware.wsgi is deprecated",
 }
+# Without the cache every request takes the time of hashing a password, which is long on purpose.
 _ACCOUNTS_INI = """\
 [mlflow]
 default_permission = NO_PERMISSIONS
 database_uri = {uri}
 admin_username = admin
 authorization_function = mlflow.server.auth:authenticate_request_basic_auth
+auth_cache_ttl_seconds = 30
 """
 
 
