@@ -60,7 +60,6 @@ KINDS = {
         "training": {"anomaly_score": "baseline_code"},
         "features": {"center": True, "mel_scale": "slaney", "top_db": None},
     },
-    "filtered": {"features": {"median_frames": 4, "dtype": "float16"}},
 }
 
 
