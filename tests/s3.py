@@ -93,6 +93,7 @@ def _command(folder: Path, store: ObjectStore, ports: dict[tuple[str, str], int]
         "-s3",
         f"-s3.config={folder / 'identities.json'}",
         "-s3.iam=false",
+        "-master.telemetry=false",
         "-s3.port.iceberg=0",
         "-s3.port.lance=0",
         "-master.volumeSizeLimitMB=64",

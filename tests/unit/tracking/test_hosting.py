@@ -7,6 +7,7 @@ import socket
 from pathlib import Path
 
 import pytest
+from tests.postgres import Postgres
 
 from oddsound.errors import ConfigError, DataError, TrackingError
 from oddsound.tracking.hosting import address, databases, secrets
@@ -192,6 +193,24 @@ def test_a_busy_port_is_one_line() -> None:
     address.assert_free("127.0.0.1", port)
     with pytest.raises(ConfigError, match=r"can't listen on 192\.0\.2\.1"):
         address.assert_free("192.0.2.1", port)
+
+
+def test_a_password_may_lie_in_libpqs_file(
+    postgres: Postgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uri = postgres.uri("postgres").replace("postgresql", "postgresql+psycopg")
+    without = uri.replace(f":{postgres.password}", "")
+    with pytest.raises(TrackingError, match="doesn't let us in"):
+        databases.assert_open(without)
+    with pytest.raises(TrackingError, match="password authentication failed") as refused:
+        databases.assert_open(uri.replace(postgres.password, "a-wrong-one"))
+    assert "a-wrong-one" not in str(refused.value)
+    file = tmp_path / "pgpass"
+    file.touch(0o600)
+    file.write_text(f"127.0.0.1:*:*:{postgres.user}:{postgres.password}\n")
+    monkeypatch.setenv("PGPASSFILE", str(file))
+    databases.assert_open(without)
+    databases.assert_open(uri)
 
 
 def test_a_database_that_nobody_serves_is_one_line() -> None:
