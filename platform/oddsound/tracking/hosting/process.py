@@ -13,6 +13,7 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
@@ -25,6 +26,7 @@ START_S = 300
 END_S = 20
 """For requests that are under way; after that it is killed."""
 _PR_SET_PDEATHSIG = 1
+_ENDING = (signal.SIGINT, signal.SIGTERM)
 
 
 class _Asked(BaseException):
@@ -60,7 +62,7 @@ def _signals() -> Iterator[None]:
             signal.signal(known, signal.SIG_IGN)
         raise _Asked
 
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, ask) for number in _ENDING}
     try:
         yield
     finally:
@@ -88,8 +90,10 @@ def _accounts_file(setup: Setup) -> Iterator[dict[str, str]]:
 def _server(setup: Setup, more: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
     """In a process group of its own, so that Ctrl-C reaches us alone and the end reaches all of it.
 
-    Its stdout is talk, too. Its folder is / because MLflow makes what it misses where it stands.
+    Its stdout is talk, too. Its folder is / because MLflow makes what it misses where it stands. A signal
+    that comes while it is made waits until somebody is there to end it.
     """
+    signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
     child = subprocess.Popen(
         setup.command,
         env=setup.environment | more,
@@ -97,9 +101,10 @@ def _server(setup: Setup, more: dict[str, str]) -> Iterator[subprocess.Popen[byt
         stdout=sys.stderr,
         cwd="/",
         process_group=0,
-        preexec_fn=_end_with_parent,
+        preexec_fn=partial(_end_with_parent, os.getpid()),
     )
     try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
         yield child
     finally:
         _end(child)
@@ -115,10 +120,13 @@ def _end(child: subprocess.Popen[bytes]) -> None:
     child.wait()
 
 
-def _end_with_parent() -> None:
-    """SIGTERM to the server should we be killed: it must not stay behind unseen. Linux only."""
+def _end_with_parent(parent: int) -> None:
+    """In the child: SIGTERM should `parent` be killed, as it must not stay behind unseen. Linux only."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:
+        os._exit(1)
 
 
 def _wait_until_it_answers(setup: Setup, child: subprocess.Popen[bytes]) -> None:
