@@ -22,8 +22,9 @@ TOP_K = 5
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--authors", type=click.Path(path_type=Path), help="YAML of the authors; see the README.")
+@click.option("--tracking-uri", help="Another MLflow than the run's own, that a sync has sent the run to.")
 @click.option("--pin", "pinned", multiple=True, metavar="MACHINE", help="Take S1's model for it in S2-S4.")
-def submit(run: Path, authors: Path | None, pinned: tuple[str, ...]) -> None:
+def submit(run: Path, authors: Path | None, tracking_uri: str | None, pinned: tuple[str, ...]) -> None:
     """Fuse the five best trials of each machine type of RUN into S1-S4 and write the package.
 
     \b
@@ -32,8 +33,11 @@ def submit(run: Path, authors: Path | None, pinned: tuple[str, ...]) -> None:
     from oddsound.search.driver import sole_driver
     from oddsound.search.record import read_record
     from oddsound.submission.authors import read_authors
+    from oddsound.tracking.store import canonical
 
     record = read_record(run)
+    if tracking_uri:
+        record.tracking_uri = canonical(tracking_uri)
     with sole_driver(run):
         submit_run(run, record, read_authors(authors), pinned)
 

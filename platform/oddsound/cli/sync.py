@@ -17,9 +17,11 @@ def sync(run: Path, tracking_uri: str | None) -> None:
       oddsound sync runs/first
       oddsound sync runs/first --tracking-uri http://127.0.0.1:5000
 
-    It closes the run of a search that was killed, too. What MLflow has already isn't sent again.
+    It closes the run of a search that was killed and registers the best five of each machine type, too;
+    `oddsound submit` registers S1-S4. What MLflow has already isn't sent again.
     """
-    from oddsound.cli.stages import clip_counts, tracked_search, tracking
+    from oddsound.cli.stages import clip_counts, register, tracked_search, tracking
+    from oddsound.cli.submit import TOP_K
     from oddsound.errors import TrackingError
     from oddsound.search.driver import sole_driver
     from oddsound.search.record import read_record
@@ -36,6 +38,9 @@ def sync(run: Path, tracking_uri: str | None) -> None:
         for machine, present in found.items():
             status = tracked.status_of(present, record.wanted.get(machine, 0))
             tracked.settle(store, search, machine, present, status, only_open=True)
+        sent = report.uploaded.keys() | report.already
+        whole = {m: [b for b in f if b.is_whole and b.path.name in sent] for m, f in found.items()}
+        register(store, record, [machine for machine, there in whole.items() if there], TOP_K)
     click.echo(str(report))
     for trial, reason in report.failed.items():
         click.echo(f"failed: {trial}: {reason}", err=True)

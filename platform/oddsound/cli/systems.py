@@ -31,7 +31,7 @@ def register(
     all the same.
     """
     try:
-        return register_systems(store, record.dataset, _packaged(run, systems), archive)
+        return register_systems(store, record.dataset, _packaged(run, record, systems), archive)
     except TrackingError as error:
         raise TrackingError(
             f"{error}; the submission itself is whole ({archive}), `oddsound submit {run}` registers "
@@ -39,7 +39,7 @@ def register(
         ) from error
 
 
-def _packaged(run: Path, systems: Sequence[System]) -> Iterator[TrackedSystem]:
+def _packaged(run: Path, record: RunRecord, systems: Sequence[System]) -> Iterator[TrackedSystem]:
     """Each system in a folder that lasts until the next one is asked for."""
     with TemporaryDirectory(prefix=".systems-", dir=run) as folder:
         models: dict[tuple[str, str], Path] = {}
@@ -48,7 +48,7 @@ def _packaged(run: Path, systems: Sequence[System]) -> Iterator[TrackedSystem]:
                 _package_members(run, machine, of, models, Path(folder) / "members")
             with TemporaryDirectory(dir=folder) as own:
                 digest = package_system(system, models, Path(own) / "model")
-                parts = {machine: _part(of) for machine, of in system.machines.items()}
+                parts = {m: _part(of, record.machines[m]["data"]) for m, of in system.machines.items()}
                 yield TrackedSystem(system.number, system.name, parts, Path(own) / "model", digest)
 
 
@@ -63,6 +63,6 @@ def _package_members(
             models[machine, member.trial] = folder / machine / member.trial
 
 
-def _part(of: MachineSystem) -> SystemPart:
+def _part(of: MachineSystem, data_digest: str) -> SystemPart:
     members = tuple(SystemMember(m.trial, m.omega, m.weights_sha256) for m in of.members)
-    return SystemPart(of.fusion, of.pinned_to_s1, of.omega, of.omega_raw, members)
+    return SystemPart(of.fusion, of.pinned_to_s1, of.omega, of.omega_raw, members, data_digest)

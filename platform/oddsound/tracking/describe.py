@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 
 from oddsound.config import TrialConfig, flattened
-from oddsound.tracking.layout import KIND, SEARCH
+from oddsound.tracking.layout import DATA_DIGEST, KIND, MACHINE, SEARCH, TRIAL
 
 if TYPE_CHECKING:
     from oddsound.tracking.ranking import TrackedTrial
     from oddsound.tracking.systems import SystemVersion, TrackedSystem
 
-_DISPLACED = "No longer among the best; kept as history."
+LONGEST = 5000
+"""Characters that every MLflow store takes as a description and as a tag's value."""
 _HEADING = "\n\n#### "
 _PLACE, _USE = "Its place among the best", "How to use it"
 
@@ -35,22 +36,36 @@ def version_note(name: str, best: Sequence[TrackedTrial], rank: int) -> str:
         _headed(_USE, loading(name, f"@top-{rank}")),
         _headed("Other than in the paper", configuration(trial.machine, trial.params)),
     ]
-    return "\n\n".join(part for part in parts if part)
+    return _fitting(parts)
 
 
-def displaced(description: str, name: str, version: str) -> str:
-    """The description of a version that has lost its place: what isn't of today any more is left out."""
+def displaced(description: str, name: str, version: str, tags: Mapping[str, str], is_champion: bool) -> str:
+    """The description of a version that is none of today's best, without what isn't true of it any more."""
+    why = (
+        "Still `champion`: today's best are of another search or of other recordings, and not better."
+        if is_champion
+        else "No longer among the best; kept as history."
+    )
+    omega = _percent(float(tags["oddsound.omega"])) if "oddsound.omega" in tags else "-"
     first, *parts = description.split(_HEADING)
-    about = "\n".join([_DISPLACED, *first.splitlines()[1:]])
+    about = "\n".join([f"**`{tags.get(MACHINE, '')}`: omega {omega} %.** {why}", *first.splitlines()[1:]])
     kept = [part for part in parts if not part.startswith((_PLACE, _USE))]
-    return _HEADING.join([about, f"{_USE}\n\n{loading(name, f'/{version}')}", *kept])
+    use = f"{_USE}\n\n{loading(name, '@champion' if is_champion else f'/{version}')}"
+    return _HEADING.join([about, use, *kept])
 
 
-def model_note(dataset: str, machine: str, best: Sequence[TrackedTrial], name: str) -> str:
-    """Of the registered model of a machine type."""
-    about = f"Detectors of anomalous sounds of `{machine}`, found on the data set `{dataset}`."
-    parts = [about, _headed("The best", top_table(best)), _headed(_USE, loading(name, "@champion"))]
-    return "\n\n".join(parts)
+def model_note(name: str, best: Sequence[TrackedTrial], champion: str, tags: Mapping[str, str]) -> str:
+    """Of the registered model of a machine type; `tags` are its champion's."""
+    trial = best[0]
+    parts = [
+        f"Detectors of anomalous sounds of `{trial.machine}`, found on the data set `{trial.dataset}`.",
+        f"`champion` is [version {champion}](#/models/{name}/versions/{champion}): omega "
+        f"{_percent(float(tags['oddsound.omega'])) if 'oddsound.omega' in tags else '-'} %, trial "
+        f"`{tags.get(TRIAL, '-')}`, data `{tags.get(DATA_DIGEST, '-')[:12]}`.",
+        _headed(f"The best on the recordings `{trial.data_digest[:12]}`", top_table(best)),
+        _headed(_USE, loading(name, "@champion")),
+    ]
+    return _fitting(parts)
 
 
 def experiment_note(dataset: str, machine: str, best: Sequence[TrackedTrial], name: str) -> str:
@@ -67,7 +82,7 @@ def experiment_note(dataset: str, machine: str, best: Sequence[TrackedTrial], na
         f"Registered model: [{name}](#/models/{name})." if best else "",
         _headed(_USE, loading(name, "@champion")) if best else "",
     ]
-    return "\n\n".join(part for part in parts if part)
+    return _fitting(parts)
 
 
 def search_note(
@@ -82,7 +97,7 @@ def search_note(
         _headed("What it was asked for", _table(["", ""], [list(fact) for fact in facts.items()])),
         _headed("How to do it again", f"```sh\n{command}\n```") if command else "",
     ]
-    return "\n\n".join(part for part in parts if part)
+    return _fitting(parts)
 
 
 def system_note(system: TrackedSystem) -> str:
@@ -90,13 +105,14 @@ def system_note(system: TrackedSystem) -> str:
     rows = []
     for machine, part in system.parts.items():
         members = ", ".join(f"`{member.trial[:8]}` {100 * member.omega:.2f}" for member in part.members)
-        rows.append([machine, _percent(part.omega), _percent(part.omega_raw), part.pinned, members])
-    head = ["machine", "omega [%]", "fused [%]", "S1 stands in", "members and their omega [%]"]
+        omegas = [_percent(part.omega), _percent(part.omega_raw)]
+        rows.append([machine, *omegas, part.pinned, members, f"`{part.data_digest[:12]}`"])
+    head = ["machine", "omega [%]", "fused [%]", "S1 stands in", "members and their omega [%]", "data"]
     parts = [
         f"**S{system.number}, {system.name}: mean omega {_percent(system.omega)} %**",
         _headed("Each machine type", _table(head, rows)),
     ]
-    return "\n\n".join(parts)
+    return _fitting(parts)
 
 
 def system_model_note(dataset: str, name: str) -> str:
@@ -159,7 +175,7 @@ def loading(name: str, which: str) -> str:
     """How to use the model's version, `@alias` or `/number`, as lines of a shell."""
     lines = [
         f"oddsound predict --model models:/{name}{which} CLIPS --tracking-uri THIS_SERVER",
-        f"mlflow models serve --model-uri models:/{name}{which} --env-manager local",
+        f"MLFLOW_TRACKING_URI=THIS_SERVER mlflow models serve -m models:/{name}{which} --env-manager local",
     ]
     return "```sh\n" + "\n".join(lines) + "\n```"
 
@@ -182,6 +198,14 @@ def configuration(machine: str, params: Mapping[str, str]) -> str:
     usual = {key: str(value) for key, value in flattened(TrialConfig(machine=machine).model_dump()).items()}
     rows = [[f"`{key}`", value] for key, value in sorted(params.items()) if usual.get(key) != value]
     return _table(["setting", "value"], rows) or "Configured as in the paper."
+
+
+def _fitting(parts: Sequence[str]) -> str:
+    """The parts that are there, without the last ones where they are more than every store takes."""
+    kept = [part for part in parts if part]
+    while len(kept) > 1 and len("\n\n".join(kept)) > LONGEST:
+        kept.pop()
+    return "\n\n".join(kept)[:LONGEST]
 
 
 def _sections(cells: Mapping[tuple[str, str], str]) -> list[str]:

@@ -12,8 +12,6 @@ from oddsound.tracking.ranking import best_trials
 from oddsound.tracking.store import Store
 
 TOP_K = 5
-_LONGEST = 5000
-"""Characters that every MLflow store takes as a tag's value."""
 
 
 def note_search(store: Store, search: Search, machine: str, parent: str, n_finished: int) -> None:
@@ -22,7 +20,7 @@ def note_search(store: Store, search: Search, machine: str, parent: str, n_finis
     best = best_trials(store, search.dataset, machine, TOP_K, search.id)
     name = registered_name(search.dataset, machine)
     facts = search.facts.get(machine, {})
-    text = search_note(search.id, machine, best, facts, search.command, name)[:_LONGEST]
+    text = search_note(search.id, machine, best, facts, search.command, name)
     if _is_news(store, parent, text):
         now = round(time.time() * 1000)
         metrics = [Metric("best_omega", trial.omega, now, n_finished) for trial in best[:1]]
@@ -34,7 +32,7 @@ def note_experiment(store: Store, search: Search, machine: str) -> None:
     """Bring the note of the experiment up to date. Raises TrackingError."""
     best = best_trials(store, search.dataset, machine, TOP_K)
     name = registered_name(search.dataset, machine)
-    text = experiment_note(search.dataset, machine, best, name)[:_LONGEST]
+    text = experiment_note(search.dataset, machine, best, name)
     experiment = store.experiment(experiment_name(search.dataset, machine))
     if _is_news(store, experiment, text):
         with store.asking(f"describing the experiment of {machine}"):

@@ -67,7 +67,7 @@ def best_trials(
 
     Of all searches of the dataset, or of `search` alone; on all states of the data, or on that of
     `data_digest` alone; and only those that `among` admits. A trial that several searches recorded
-    counts once. Fewer than `k` where there are no more. Raises TrackingError.
+    counts once, by its earliest run. Fewer than `k` where there are no more. Raises TrackingError.
     """
     experiment = store.find_experiment(experiment_name(dataset, machine))
     best: dict[tuple[str, str], TrackedTrial] = {}
@@ -90,7 +90,7 @@ def _chosen(search: str | None, data_digest: str | None) -> str:
 
 
 def _ranked(store: Store, experiment: str, chosen: str, k: int) -> Iterator[Run]:
-    order = ["metrics.omega DESC", f"tags.`{TRIAL}` ASC"]
+    order = ["metrics.omega DESC", f"tags.`{TRIAL}` ASC", "attributes.start_time ASC"]
     token = None
     while True:
         with store.asking("looking for the best trials"):

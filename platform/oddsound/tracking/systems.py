@@ -1,12 +1,12 @@
 """Systems S1-S4 and the packages made of them, in MLflow.
 
     experiment   <dataset>/submissions
-    run          S2-<model[:8]>         one a system: the same members fused alike are the same run
+    run          S2-<model[:8]>         one a system: the same models, fused alike, are the same run
     run          <archive's name>       one a package: the zip, and which systems it holds
     model        <dataset>.S2           a version a system's run; `newest`, and `champion` for the best
 
 A version names its members. `champion` goes to another version only where that knows more machine types,
-or as many and has a higher mean omega.
+or as many and has a higher mean omega, and never where somebody moved it by hand.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from mlflow.exceptions import MlflowException
 
 from oddsound.tracking.describe import package_note, system_model_note, system_note
 from oddsound.tracking.layout import COMPLETE, DATASET, KIND, MODEL, NOTE, experiment_name, registered_name
-from oddsound.tracking.registry import CHAMPION, OMEGA
+from oddsound.tracking.registry import CHAMPION, OMEGA, crown, is_own_choice
 from oddsound.tracking.store import Store
 
 NEWEST = "newest"
@@ -54,6 +54,8 @@ class SystemPart:
     omega: float | None
     omega_raw: float | None
     members: tuple[SystemMember, ...]
+    data_digest: str
+    """Of the recordings that the omegas are of."""
 
 
 @dataclass(frozen=True)
@@ -187,12 +189,14 @@ def _create(store: Store, name: str, run: Run, dataset: str, system: TrackedSyst
 
 
 def _move_aliases(store: Store, name: str, version: ModelVersion, known: Sequence[ModelVersion]) -> None:
-    present = {alias: int(v) for alias, v in store.client.get_registered_model(name).aliases.items()}
+    model = store.client.get_registered_model(name)
+    present = {alias: int(v) for alias, v in model.aliases.items()}
+    if present.get(NEWEST) != int(version.version):
+        store.client.set_registered_model_alias(name, NEWEST, str(version.version))
     holder = next((each for each in known if int(each.version) == present.get(CHAMPION)), None)
-    champion = version if holder is None or _merit(version) > _merit(holder) else holder
-    for alias, wanted in ((NEWEST, version), (CHAMPION, champion)):
-        if present.get(alias) != int(wanted.version):
-            store.client.set_registered_model_alias(name, alias, str(wanted.version))
+    is_better = holder is None or _merit(version) > _merit(holder)
+    if is_better and not is_own_choice(model) and present.get(CHAMPION) != int(version.version):
+        crown(store, name, present.get(CHAMPION), int(version.version))
 
 
 def _merit(version: ModelVersion) -> tuple[int, float]:

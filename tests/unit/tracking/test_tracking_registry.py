@@ -139,7 +139,7 @@ def test_a_better_trial_displaces_one_which_stays_as_history(store: Store, seven
         {p.trial.trial: str(p.rank) for p in after} | {before[4].trial.trial: None}
     )
     gone = stored[before[4].trial.trial].description
-    assert gone.startswith("No longer among the best") and "| section_01 |" in gone
+    assert gone.startswith("**`fan`: omega 64.00 %.** No longer among the best") and "| section_01 |" in gone
     assert "models:/demo.fan/1 " in gone and "@top" not in gone and "| place |" not in gone
     assert gone.count("#### ") == 3
     assert stored[after[1].trial.trial].description.startswith("**Place 2 of `fan`")
@@ -166,11 +166,78 @@ def test_a_worse_search_on_other_recordings_leaves_the_champion(store: Store, tm
     after = register_best(store, "demo", "fan", data_digest="e" * 64)
     assert [place.trial.omega for place in after] == [0.131, 0.13]
     assert aliases(store) == expected_aliases([p.version for p in after]) | {"champion": before[0].version}
+    champion = store.client.get_model_version_by_alias("demo.fan", "champion").description
+    assert champion.startswith("**`fan`: omega 75.00 %.** Still `champion`")
+    assert "models:/demo.fan@champion" in champion and "| place |" not in champion
+    about = store.client.get_registered_model("demo.fan").description
+    assert f"[version {before[0].version}](" in about and "omega 75.00 %" in about and "13.10" in about
     better = small_bundle(tmp_path / "other", 32, 0.8)
     better.write_result(replace(better.result(), data_digest="e" * 64))
     send(store, tmp_path / "other", "other")
     register_best(store, "demo", "fan", data_digest="e" * 64)
     assert aliases(store)["champion"] == 8
+
+
+def versions_of(store: Store) -> dict[int, ModelVersion]:
+    return {int(v.version): v for v in store.client.search_model_versions("name='demo.fan'")}
+
+
+@pytest.mark.usefixtures("seven")
+def test_the_same_trials_of_another_search_change_no_version(store: Store, tmp_path: Path) -> None:
+    """Trained again with the same seed they have the same identities and other bytes."""
+    register_best(store, "demo", "fan")
+    before = versions_of(store)
+    for number, omega in enumerate(OMEGAS):
+        bundle = small_bundle(tmp_path / "again", number, omega)
+        bundle.write_result(replace(bundle.result(), finished="2026-02-02T03:04:05+00:00"))
+    send(store, tmp_path / "again", "again")
+    register_best(store, "demo", "fan")
+    assert {n: (v.tags, v.description, v.run_id) for n, v in versions_of(store).items()} == {
+        n: (v.tags, v.description, v.run_id) for n, v in before.items()
+    }
+    for version in versions_of(store).values():
+        tags = store.client.get_run(version.run_id).data.tags
+        assert version.tags["oddsound.model_sha256"] == tags["oddsound.model_sha256"]
+
+
+def test_a_version_whose_run_was_deleted_gives_way(store: Store, seven: Path) -> None:
+    first = register_best(store, "demo", "fan")[0]
+    store.client.delete_run(first.trial.run_id)
+    store.forget()
+    send(store, seven)
+    again = register_best(store, "demo", "fan")[0]
+    assert again.trial.trial == first.trial.trial and again.version == 6
+    champion = store.client.get_model_version_by_alias("demo.fan", "champion")
+    assert (int(champion.version), champion.run_id) == (6, again.trial.run_id)
+
+
+def test_a_champion_moved_by_hand_stays(store: Store, seven: Path) -> None:
+    places = register_best(store, "demo", "fan")
+    store.client.set_registered_model_alias("demo.fan", "champion", str(places[2].version))
+    small_bundle(seven, 7, 0.9)
+    send(store, seven)
+    register_best(store, "demo", "fan")
+    assert aliases(store)["champion"] == places[2].version and aliases(store)["top-1"] == 6
+    store.client.delete_registered_model_alias("demo.fan", "champion")
+    register_best(store, "demo", "fan")
+    assert aliases(store)["champion"] == 6, "without one it is the best again"
+
+
+def test_a_promotion_cut_short_is_nobodys_choice(store: Store, seven: Path) -> None:
+    register_best(store, "demo", "fan")
+    small_bundle(seven, 7, 0.9)
+    send(store, seven)
+    for call in ("set_registered_model_alias", "update_registered_model"):
+        with (
+            patch.object(store.client, call, side_effect=KeyboardInterrupt),
+            pytest.raises(KeyboardInterrupt),
+        ):
+            register_best(store, "demo", "fan")
+    register_best(store, "demo", "fan")
+    small_bundle(seven, 8, 0.95)
+    send(store, seven)
+    register_best(store, "demo", "fan")
+    assert aliases(store)["champion"] == 7
 
 
 def test_a_reader_never_sees_half_a_promotion(store: Store, seven: Path) -> None:

@@ -23,7 +23,7 @@ from oddsound.tracking.systems import (
 
 def part(omega: float | None, n_members: int = 2, fused: float | None = None) -> SystemPart:
     members = [SystemMember(f"{n}" * 16, 0.9 - n / 10, f"{n}" * 64) for n in range(n_members)]
-    return SystemPart("mean", "worse" if fused else "", omega, fused or omega, tuple(members))
+    return SystemPart("mean", "worse" if fused else "", omega, fused or omega, tuple(members), "d" * 64)
 
 
 def system(folder: Path, number: int = 2, digest: str = "a", **parts: SystemPart) -> TrackedSystem:
@@ -63,7 +63,7 @@ def test_a_system_is_read_back_whole(store: Store, tmp_path: Path, archive: Path
         "oddsound.omega": "0.7",
     }
     assert "**S2, mean anomaly score: mean omega 70.00 %**" in stored.description
-    assert "| valve | 60.00 | 50.00 | worse | `00000000` 90.00 |" in stored.description
+    assert "| valve | 60.00 | 50.00 | worse | `00000000` 90.00 | `dddddddddddd` |" in stored.description
     (run,) = runs(store, "system")
     assert (run.info.run_id, run.info.run_name, run.info.status) == (
         version.run_id,
@@ -93,7 +93,13 @@ def test_registering_again_changes_nothing(store: Store, tmp_path: Path, archive
     made = [system(tmp_path, fan=part(0.8))]
     first = register_systems(store, "demo", made, archive)
     writing = ["create_run", "log_batch", "log_artifacts", "create_model_version"]
-    writing += ["set_registered_model_alias", "create_registered_model", "delete_run", "set_tag"]
+    writing += [
+        "set_registered_model_alias",
+        "set_registered_model_tag",
+        "create_registered_model",
+        "delete_run",
+        "set_tag",
+    ]
     refused = AssertionError("wrote")
     with patch.multiple(
         MlflowClient, **{name: lambda *a, **k: (_ for _ in ()).throw(refused) for name in writing}
@@ -135,3 +141,12 @@ def test_the_champion_stays_unless_another_is_better(
     register_systems(store, "demo", [system(tmp_path, digest="b", **second)], archive)
     aliases = store.client.get_registered_model("demo.S2").aliases
     assert {alias: int(version) for alias, version in aliases.items()} == {"champion": champion, "newest": 2}
+
+
+def test_a_champion_moved_by_hand_stays(store: Store, tmp_path: Path, archive: Path) -> None:
+    register_systems(store, "demo", [system(tmp_path, fan=part(0.8))], archive)
+    register_systems(store, "demo", [system(tmp_path, digest="b", fan=part(0.9))], archive)
+    store.client.set_registered_model_alias("demo.S2", "champion", "1")
+    register_systems(store, "demo", [system(tmp_path, digest="c", fan=part(0.95))], archive)
+    aliases = store.client.get_registered_model("demo.S2").aliases
+    assert {alias: int(version) for alias, version in aliases.items()} == {"champion": 1, "newest": 3}
