@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from oddsound.cli.verdict_files import writing
+from oddsound.cli.verdict_files import refuse_unwritable, writing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -59,6 +59,7 @@ def predict(
     from oddsound.recordings.new_clips import find_clips
     from oddsound.training.verdicts import verdicts
 
+    refuse_unwritable(out)
     found = find_clips(clips)
     with _opened(model, tracking_uri, run) as opened:
         chosen = _by_machine(found, opened.machines, machine)
@@ -170,11 +171,12 @@ def _batches(
 
 
 def _read(scorer: MachineModel, clips: Sequence[FoundClip], section: str | None) -> Iterator[NewClip]:
-    from oddsound.recordings.reader import read_clip
-    from oddsound.training.verdicts import NewClip
+    from oddsound.recordings.reader import probe, read_clip
+    from oddsound.training.verdicts import NewClip, refuse_much_longer
 
     sections = _sections(scorer, clips, section)
     for clip in clips:
+        refuse_much_longer(scorer, str(clip.path), probe(clip.path).n_samples)
         yield NewClip(str(clip.path), sections[clip.path], read_clip(clip.path, scorer.sample_rate))
 
 

@@ -162,7 +162,10 @@ def _search(
         raise Interrupted(f"the search was interrupted; the same command goes on from here. {go_on(out)}")
     if writer.problem:
         stages.tell_failures(outcome)
-        raise TrackingError(f"{writer.problem}; every trial is in {out}, the same command sends the rest")
+        raise TrackingError(
+            f"{writer.problem}; every trial is in {out}, `oddsound sync {out}` or the same command sends "
+            "the rest"
+        )
     return record, outcome
 
 

@@ -12,6 +12,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from oddsound.errors import ConfigError
+
 if TYPE_CHECKING:
     from oddsound.training.verdicts import Verdict
 
@@ -27,6 +29,14 @@ def writing(out: Path | None, *, as_json: bool) -> Iterator[Write]:
         yield write
 
 
+def refuse_unwritable(out: Path | None) -> None:
+    """Raises ConfigError where a file can't lie at `out`: said before anything is scored."""
+    if out is not None and out.is_dir():
+        raise ConfigError(f"--out {out}: a folder; give a file's name in it")
+    if out is not None and not out.parent.is_dir():
+        raise ConfigError(f"--out {out}: no folder {out.parent}; make it first")
+
+
 @contextlib.contextmanager
 def _stream(out: Path | None) -> Iterator[IO[str]]:
     if out is None:
@@ -35,7 +45,8 @@ def _stream(out: Path | None) -> Iterator[IO[str]]:
         return
     partial = out.with_name(f"{out.name}.{os.getpid()}.partial")
     try:
-        with partial.open("w", newline="") as stream:
+        # As stdout takes them: a file's name may be of any bytes.
+        with partial.open("w", newline="", encoding="utf-8", errors="surrogateescape") as stream:
             yield stream
         partial.replace(out)
     finally:

@@ -109,9 +109,21 @@ def _run_tags(store: Store, uri: str, run_id: str) -> dict[str, str]:
 
 
 def _unknown(store: Store, uri: str) -> str:
-    names = sorted(model.name for model in store.client.search_registered_models(max_results=20))
-    known = f"it has {', '.join(names)}" if names else "it has none"
+    """What there is instead: the versions and aliases of the model, or the models."""
+    parts = _REGISTERED.fullmatch(uri)
+    name = parts["name"] if parts else ""
+    models = store.client.search_registered_models(max_results=1000)
+    known = f"it has {', '.join(sorted(model.name for model in models)[:20])}" if models else "it has none"
+    for model in models:
+        if model.name == name:
+            aliases = ", ".join(f"@{alias}" for alias in sorted(model.aliases))
+            known = f"{name} has versions up to {_newest(store, name)} and the aliases {aliases or '-'}"
     return (
         f"{uri}: MLflow at {shown(store.uri)} has no such model, version or alias; {known}. Name the store "
         "with --tracking-uri or --run"
     )
+
+
+def _newest(store: Store, name: str) -> int:
+    found = store.client.search_model_versions(f"name='{name}'", max_results=1000)
+    return max((int(version.version) for version in found), default=0)

@@ -72,6 +72,14 @@ def refuse_section(model: MachineModel, clip: NewClip) -> None:
         )
 
 
+def refuse_much_longer(model: MachineModel, file: str, n_samples: int) -> None:
+    """Raise RecordingError for a recording of more than twice a clip's length; `table` is exact about it,
+    this is for those whose samples had better not be read."""
+    if n_samples > 2 * model.full_samples:
+        own, most = (n / model.sample_rate for n in (n_samples, model.full_samples))
+        raise RecordingError(f"{file}: {own:.2f} s; the model of {model.machine} is for {most:.2f} s: cut it")
+
+
 def verdicts(model: MachineModel, clips: Sequence[NewClip]) -> list[Verdict]:
     """What `model` says of each clip, in their order. Errors as `table` of the model raises them."""
     if not clips:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -202,3 +204,32 @@ def test_clips_are_scored_as_they_are_read(predict, bundle: Bundle, tmp_path: Pa
     said = predict("--model", bundle.path, "--section", "00", tmp_path)
     assert said.code == 3 and "34.wav: empty" in said.err
     assert len(said.rows) == 32 and len({row["anomaly_score"] for row in said.rows}) == 1
+
+
+def test_hours_are_refused_by_their_header(
+    predict: Callable[..., Said], bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long = wav(tmp_path / "clips" / "section_00_long.wav", 3.0)
+    monkeypatch.setattr("oddsound.recordings.reader.read_clip", None)  # none is read
+    said = predict("--model", bundle.path, "--section", "00", long)
+    assert (said.code, said.out) == (3, "")
+    assert "section_00_long.wav: 3.00 s; the model of fan is for 0.99 s: cut it" in said.err
+
+
+def test_where_out_cant_lie_is_said_first(
+    predict: Callable[..., Said], bundle: Bundle, tmp_path: Path
+) -> None:
+    clip = wav(tmp_path / "section_00_a.wav")
+    for out, why in ((tmp_path / "no" / "x.csv", "no folder"), (tmp_path, "a folder; give a file's name")):
+        said = predict("--model", bundle.path, "--section", "00", "--out", out, clip)
+        assert said.code == 2 and f"--out {out}: {why}" in said.err
+
+
+def test_a_name_of_any_bytes_is_written_as_it_is(
+    predict: Callable[..., Said], bundle: Bundle, tmp_path: Path
+) -> None:
+    odd = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff\xfe.wav"))
+    wav(tmp_path / "a.wav").rename(odd)
+    out = tmp_path / "scores.csv"
+    assert predict("--model", bundle.path, "--section", "00", "--out", out, odd).code == 0
+    assert b"/\xff\xfe.wav,fan,00," in out.read_bytes()

@@ -216,9 +216,9 @@ def test_a_file_that_is_gone_is_named(registered: Store, model: Path, tmp_path: 
 @pytest.mark.parametrize(
     ("uri", "message"),
     [
-        ("models:/tiny.fan@best", r"no such model, version or alias; it has tiny\.fan, tiny\.valve"),
-        ("models:/tiny.fan/99", "no such model, version or alias"),
-        ("models:/nobody@champion", "no such model"),
+        ("models:/tiny.fan@best", r"alias; tiny\.fan has versions up to \d and the aliases @challenger, @champion"),
+        ("models:/tiny.fan/99", r"alias; tiny\.fan has versions up to \d"),
+        ("models:/nobody@champion", r"no such model, version or alias; it has tiny\.fan, tiny\.valve"),
         ("models:/tiny.fan", "no address of a model; give models:/<name>@<alias>"),
         ("models:/tiny.fan/latest", "no address of a model"),
         ("runs:/" + "0" * 32 + "/model", "no such run"),
