@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import configparser
+import http.server
 import socket
+import threading
 from pathlib import Path
 
 import pytest
 from tests.postgres import Postgres
 
 from oddsound.errors import ConfigError, DataError, TrackingError
-from oddsound.tracking.hosting import address, databases, secrets
+from oddsound.tracking.hosting import address, databases, process, secrets
 from oddsound.tracking.hosting.setup import Setup, Wish, set_up
 
 SECRETS = {
@@ -219,3 +221,28 @@ def test_a_database_that_nobody_serves_is_one_line() -> None:
     with pytest.raises(TrackingError, match=rf"127.0.0.1:{port}/mlflow doesn't let us in") as refused:
         databases.assert_open(f"postgresql+psycopg://lab:hidden@127.0.0.1:{port}/mlflow")
     assert "hidden" not in str(refused.value) and "\n" not in str(refused.value)
+
+
+class _Healthy(http.server.BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200 if self.path == "/health" else 404)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_our_own_server_is_asked_without_a_proxy(monkeypatch: pytest.MonkeyPatch, free_port: int) -> None:
+    """Where nobody answers for the proxy it would seem never to come up."""
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, f"http://127.0.0.1:{free_port}")
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("urllib.request._opener", None)  # it remembers the proxies of its first use
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Healthy) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            assert process._answers(address.probe_url("127.0.0.1", server.server_port))
+            assert not process._answers(address.probe_url("127.0.0.1", free_port))
+        finally:
+            server.shutdown()
