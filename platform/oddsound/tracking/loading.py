@@ -19,11 +19,12 @@ from mlflow.exceptions import MlflowException
 from oddsound.errors import ModelError, TrackingError
 from oddsound.tracking.layout import KIND, MODEL
 from oddsound.tracking.store import Store, shown
-from oddsound.training.sealed import Sealed, unseal
+from oddsound.training.sealed import MANIFEST, Sealed, unseal
 
 _REGISTERED = re.compile(r"models:/(?P<name>[^/@:]+)(?:/(?P<version>[0-9]{1,9})|@(?P<alias>[^/@:]+))")
 _OF_RUN = re.compile(r"runs:/(?P<run>[0-9a-f]{32})/model")
 _UNKNOWN = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
+_AGAIN = "see to it and give the same command again"
 _FORMS = "models:/<name>@<alias>, models:/<name>/<version> or runs:/<run id>/model"
 
 
@@ -62,7 +63,7 @@ def resolve(store: Store, uri: str) -> ModelVersion:
     parts = _REGISTERED.fullmatch(uri)
     if parts is None:
         raise TrackingError(f"{uri}: no address of a model; give {_FORMS}")
-    with store.asking(f"looking for {uri}"):
+    with store.asking(f"looking for {uri}", _AGAIN):
         try:
             if parts["alias"]:
                 return store.client.get_model_version_by_alias(parts["name"], parts["alias"])
@@ -89,9 +90,14 @@ def _fetching(store: Store, located: Located, folder: Path) -> Callable[[str], N
         if name in fetched:
             return
         place = folder / name
+        if place.is_dir() or any(above.is_file() for above in place.parents):
+            raise ModelError(
+                f"{located.uri}: its {MANIFEST} names {name}, which by its other names is a folder or lies "
+                "below a file; damaged or edited: register the model anew"
+            )
         place.parent.mkdir(parents=True, exist_ok=True)
         # Where below its target MLflow puts a file depends on the kind of store: a folder of its own.
-        with TemporaryDirectory(dir=folder) as own, store.asking(f"fetching {name} of {located.uri}"):
+        with TemporaryDirectory(dir=folder) as own, store.asking(f"fetching {name} of {located.uri}", _AGAIN):
             Path(store.client.download_artifacts(located.run_id, f"model/{name}", own)).replace(place)
         fetched.add(name)
 
@@ -99,7 +105,7 @@ def _fetching(store: Store, located: Located, folder: Path) -> Callable[[str], N
 
 
 def _run_tags(store: Store, uri: str, run_id: str) -> dict[str, str]:
-    with store.asking(f"looking for {uri}"):
+    with store.asking(f"looking for {uri}", _AGAIN):
         try:
             return dict(store.client.get_run(run_id).data.tags)
         except MlflowException as error:

@@ -26,6 +26,7 @@ from oddsound.tracking.server import PROBE_S, access_error, be_short, cause, kno
 
 MIGRATION_S = 120.0
 
+_SENT_LATER = "finished trials are safe on disk, `oddsound sync` sends them when it is back"
 
 _EXPERIMENT = {"mlflow.experimentKind": "custom_model_development"}
 """Without it MLflow's pages take an experiment for one of language models and open on its chats."""
@@ -66,8 +67,9 @@ class Store:
     """The notes that it was told, by what they are of."""
 
     @contextmanager
-    def asking(self, doing: str) -> Iterator[None]:
-        """Turn whatever the block raises about MLflow into one line: what was done, where, why."""
+    def asking(self, doing: str, remedy: str = _SENT_LATER) -> Iterator[None]:
+        """Turn whatever the block raises about MLflow into one line: what was done, where, why, and the
+        `remedy`."""
         try:
             yield
         except (MlflowException, SQLAlchemyError, OSError) as error:
@@ -75,10 +77,7 @@ class Store:
             why = cause(error).replace(self.uri, shown(self.uri))
             if refused(error):
                 raise access_error(shown(self.uri), f"{doing}: {why}") from error
-            raise TrackingError(
-                f"{doing}: MLflow at {shown(self.uri)} failed ({why}); finished trials "
-                "are safe on disk, `oddsound sync` sends them when it is back"
-            ) from error
+            raise TrackingError(f"{doing}: MLflow at {shown(self.uri)} failed ({why}); {remedy}") from error
 
     def probe(self) -> None:
         """Ask for next to nothing. Raises TrackingError, AccessError, within seconds whatever the store does;

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
+import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +24,7 @@ from oddsound.tracking.loading import locate, open_model
 from oddsound.tracking.store import Store, open_store
 from oddsound.training.bundle import bundles
 from oddsound.training.detector import load_bundle
-from oddsound.training.sealed import MANIFEST, seal
+from oddsound.training.sealed import MANIFEST, Manifest, as_json, seal
 from oddsound.training.verdicts import NewClip, Verdict, verdicts
 
 CHAMPION = f"models:/{DATASET}.fan@champion"
@@ -207,16 +210,39 @@ def test_a_file_that_is_gone_is_named(registered: Store, model: Path, tmp_path: 
     content = (model / "detector.json").read_bytes()
     (model / "detector.json").unlink()
     try:
-        with pytest.raises(TrackingError, match=r"fetching detector\.json of models:/tiny\.fan@champion"):
+        what = r"fetching detector\.json of models:/tiny\.fan@champion"
+        with pytest.raises(TrackingError, match=f"{what}.*; see to it and give the same command") as gone:
             loaded(registered, CHAMPION, tmp_path)
     finally:
         (model / "detector.json").write_bytes(content)
+    assert "trials" not in str(gone.value)  # none is lost where somebody only reads
+
+
+@pytest.mark.parametrize("names", [("config.json", "config.json/b"), ("a/b/c", "a/b")])
+def test_a_name_that_is_a_file_and_a_folder_is_refused(
+    registered: Store, model: Path, tmp_path: Path, names: tuple[str, str]
+) -> None:
+    """As an object store could have both."""
+    files = json.loads((model / MANIFEST).read_bytes())["files"]
+    (model / "a" / "b").mkdir(parents=True)
+    (model / "a" / "b" / "c").write_bytes(b"")
+    files |= {name: hashlib.sha256().hexdigest() for name in names if name not in files}
+    content = as_json(Manifest(kind="detector", files=files).model_dump())
+    located = replace(locate(registered, CHAMPION), sha256=hashlib.sha256(content).hexdigest())
+    try:
+        with edited(model / MANIFEST, content):
+            sealed = open_model(registered, located, tmp_path)
+            sealed.path(names[0])
+            with pytest.raises(ModelError, match=f"{CHAMPION}: its {MANIFEST} names {names[1]}, "):
+                sealed.path(names[1])
+    finally:
+        shutil.rmtree(model / "a")
 
 
 @pytest.mark.parametrize(
     ("uri", "message"),
     [
-        ("models:/tiny.fan@best", r"alias; tiny\.fan has versions up to \d and the aliases @challenger, @champion"),
+        ("models:/tiny.fan@best", r"tiny\.fan has versions up to \d and the aliases @challenger, @champion"),
         ("models:/tiny.fan/99", r"alias; tiny\.fan has versions up to \d"),
         ("models:/nobody@champion", r"no such model, version or alias; it has tiny\.fan, tiny\.valve"),
         ("models:/tiny.fan", "no address of a model; give models:/<name>@<alias>"),
