@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from oddsound.ensemble.opening import OpenModel
     from oddsound.recordings.new_clips import FoundClip
     from oddsound.tracking.store import Store
-    from oddsound.training.verdicts import MachineModel, NewClip
+    from oddsound.training.verdicts import MachineModel, NewClip, Verdict
 
 _AT_ONCE = 32
 """Clips in memory; their scores don't depend on it."""
@@ -60,18 +61,58 @@ def predict(
     from oddsound.training.verdicts import verdicts
 
     refuse_unwritable(out)
-    found = find_clips(clips)
-    with _opened(model, tracking_uri, run) as opened:
-        chosen = _by_machine(found, opened.machines, machine)
-        scored = anomalous = short = 0
-        with writing(out, as_json=as_json) as write:
-            for scorer, batch in _batches(opened, chosen, section):
-                found_out = verdicts(scorer, batch)
-                write(found_out)
-                scored += len(found_out)
-                anomalous += sum(verdict.decision for verdict in found_out)
-                short += sum(len(clip.samples) < scorer.full_samples for clip in batch)
-    _say(scored, anomalous, short)
+    with _counting(out) as count:
+        found = find_clips(clips)
+        with _opened(model, tracking_uri, run) as opened:
+            chosen = _by_machine(found, opened.machines, machine)
+            with writing(out, as_json=as_json) as write:
+                for scorer, batch in _batches(opened, chosen, section):
+                    found_out = verdicts(scorer, batch)
+                    write(found_out)
+                    count.add(scorer, batch, found_out)
+    count.say()
+
+
+@dataclass
+class _Count:
+    """Clips whose verdicts were written, and how many of those are above the threshold and too short."""
+
+    scored: int = 0
+    anomalous: int = 0
+    short: int = 0
+
+    def add(self, scorer: MachineModel, clips: Sequence[NewClip], verdicts: Sequence[Verdict]) -> None:
+        self.scored += len(verdicts)
+        self.anomalous += sum(verdict.decision for verdict in verdicts)
+        self.short += sum(len(clip.samples) < scorer.full_samples for clip in clips)
+
+    def say(self) -> None:
+        plural = "s" if self.scored != 1 else ""
+        click.echo(f"{self.scored} clip{plural}, {self.anomalous} above the threshold", err=True)
+        if self.short:
+            click.echo(
+                f"{self.short} shorter than the clips that the model was trained on: they were padded with "
+                "zeros, which their scores can show",
+                err=True,
+            )
+
+
+@contextlib.contextmanager
+def _counting(out: Path | None) -> Iterator[_Count]:
+    """Ctrl-C says what was written: unlike a search, there is nothing that the same command goes on from."""
+    from oddsound.errors import Interrupted
+
+    count = _Count()
+    try:
+        yield count
+    except KeyboardInterrupt as error:
+        what = f"interrupted; nothing was written{f' to {out}' if out else ''}"
+        if count.scored and not out:
+            what = (
+                f"interrupted after {count.scored} clips, whose verdicts were written; the same command "
+                "begins anew"
+            )
+        raise Interrupted(what) from error
 
 
 @contextlib.contextmanager
@@ -176,15 +217,7 @@ def _read(scorer: MachineModel, clips: Sequence[FoundClip], section: str | None)
 
     sections = _sections(scorer, clips, section)
     for clip in clips:
-        refuse_much_longer(scorer, str(clip.path), probe(clip.path).n_samples)
+        header = probe(clip.path)
+        if header.sample_rate == scorer.sample_rate:  # read_clip refuses another, and reads nothing either
+            refuse_much_longer(scorer, str(clip.path), header.n_samples)
         yield NewClip(str(clip.path), sections[clip.path], read_clip(clip.path, scorer.sample_rate))
-
-
-def _say(scored: int, anomalous: int, short: int) -> None:
-    click.echo(f"{scored} clip{'s' if scored != 1 else ''}, {anomalous} above the threshold", err=True)
-    if short:
-        click.echo(
-            f"{short} shorter than the clips that the model was trained on: they were padded with zeros, "
-            "which their scores can show",
-            err=True,
-        )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import io
 import json
 import os
 import sys
@@ -40,12 +41,14 @@ def refuse_unwritable(out: Path | None) -> None:
 @contextlib.contextmanager
 def _stream(out: Path | None) -> Iterator[IO[str]]:
     if out is None:
+        # A file's name may be of any bytes; whether stdout takes them depends on the user's language.
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="surrogateescape")
         yield sys.stdout
         sys.stdout.flush()
         return
     partial = out.with_name(f"{out.name}.{os.getpid()}.partial")
     try:
-        # As stdout takes them: a file's name may be of any bytes.
         with partial.open("w", newline="", encoding="utf-8", errors="surrogateescape") as stream:
             yield stream
         partial.replace(out)

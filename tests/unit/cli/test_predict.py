@@ -7,6 +7,8 @@ import io
 import json
 import os
 import shutil
+import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,9 +18,12 @@ import soundfile
 from tests.registered_models import DATASET, register_trials
 
 from oddsound.cli.main import main
+from oddsound.cli.verdict_files import writing
+from oddsound.recordings import reader
 from oddsound.search.record import RunRecord, write_record
 from oddsound.tracking.store import open_store
 from oddsound.training.bundle import Bundle, finished
+from oddsound.training.verdicts import Verdict
 
 COLUMNS = ["file", "machine", "section", "anomaly_score", "threshold", "decision"]
 
@@ -142,6 +147,7 @@ def test_a_names_own_section_counts(predict, bundle: Bundle, tmp_path: Path) -> 
     ("spoil", "message"),
     [
         (lambda path: wav(path, rate=8000), "8000 Hz; 16000 Hz is expected"),
+        (lambda path: wav(path, rate=48000), "48000 Hz; 16000 Hz is expected"),  # and not too long
         (lambda path: wav(path, channels=2), "2 channels; one is expected"),
         (lambda path: wav(path, seconds=1.1), "1.10 s, 33 frames; "),
         (lambda path: wav(path, seconds=0.05), "800 samples; at least 1024"),
@@ -216,13 +222,11 @@ def test_hours_are_refused_by_their_header(
     assert "section_00_long.wav: 3.00 s; the model of fan is for 0.99 s: cut it" in said.err
 
 
-def test_where_out_cant_lie_is_said_first(
-    predict: Callable[..., Said], bundle: Bundle, tmp_path: Path
-) -> None:
-    clip = wav(tmp_path / "section_00_a.wav")
+def test_where_out_cant_lie_is_said_first(predict: Callable[..., Said], tmp_path: Path) -> None:
+    """Before the clips, which aren't there either, and the model."""
     for out, why in ((tmp_path / "no" / "x.csv", "no folder"), (tmp_path, "a folder; give a file's name")):
-        said = predict("--model", bundle.path, "--section", "00", "--out", out, clip)
-        assert said.code == 2 and f"--out {out}: {why}" in said.err
+        said = predict("--model", tmp_path / "none", "--out", out, tmp_path / "no.wav")
+        assert said.code == 2 and f"--out {out}: {why}" in said.err and len(said.err.splitlines()) == 1
 
 
 def test_a_name_of_any_bytes_is_written_as_it_is(
@@ -233,3 +237,50 @@ def test_a_name_of_any_bytes_is_written_as_it_is(
     out = tmp_path / "scores.csv"
     assert predict("--model", bundle.path, "--section", "00", "--out", out, odd).code == 0
     assert b"/\xff\xfe.wav,fan,00," in out.read_bytes()
+
+
+def test_stdout_takes_a_name_of_any_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python's own refuses them in most languages."""
+    taken = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(taken, encoding="utf-8"))
+    with writing(None, as_json=False) as write:
+        write([Verdict(os.fsdecode(b"\xff\xfe.wav"), "fan", "00", 2.0, 1.0, 1)])
+    assert taken.getvalue().splitlines()[1] == b"\xff\xfe.wav,fan,00,2.0,1.0,1"
+
+
+@pytest.fixture
+def ctrl_c(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Has Ctrl-C arrive while the clip of that number is read."""
+
+    def at(number: int) -> None:
+        def read(path: Path, sample_rate: int) -> object:
+            seen.append(path)
+            if len(seen) == number:
+                signal.raise_signal(signal.SIGINT)
+            return really(path, sample_rate)
+
+        seen: list[Path] = []
+        monkeypatch.setattr(reader, "read_clip", read)
+
+    really = reader.read_clip
+    return at
+
+
+def test_ctrl_c_says_what_was_written(
+    predict: Callable[..., Said], bundle: Bundle, tmp_path: Path, ctrl_c: Callable[[int], None]
+) -> None:
+    wav(tmp_path / "clips" / "00.wav")
+    for number in range(1, 34):
+        (tmp_path / "clips" / f"{number:02d}.wav").hardlink_to(tmp_path / "clips" / "00.wav")
+    out = tmp_path / "scores.csv"
+    out.write_text("before")
+    given = ["--model", bundle.path, "--section", "00", tmp_path / "clips"]
+    for number, more, rows, what in (
+        (2, [], 0, "interrupted; nothing was written"),
+        (33, [], 32, "interrupted after 32 clips, whose verdicts were written; the same command begins anew"),
+        (33, ["--out", out], 0, f"interrupted; nothing was written to {out}"),
+    ):
+        ctrl_c(number)
+        said = predict(*given, *more)
+        assert (said.code, len(said.rows), said.err) == (130, rows, f"oddsound: {what}\n")
+    assert out.read_text() == "before" and len(list(tmp_path.iterdir())) == 2
