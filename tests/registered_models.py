@@ -59,7 +59,7 @@ def _member(store: Store, trial: TrackedTrial) -> Member:
 
 def _tracked(system: System, folder: Path, sha256: str) -> TrackedSystem:
     parts = {
-        machine: SystemPart(of.fusion, of.pinned_to_s1, of.omega, of.omega_raw, _parts(of.members))
+        machine: SystemPart(of.fusion, of.pinned_to_s1, of.omega, of.omega_raw, _parts(of.members), "d" * 64)
         for machine, of in system.machines.items()
     }
     return TrackedSystem(system.number, system.name, parts, folder, sha256)
