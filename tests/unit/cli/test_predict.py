@@ -7,7 +7,6 @@ import io
 import json
 import os
 import shutil
-import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -256,7 +255,7 @@ def ctrl_c(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
         def read(path: Path, sample_rate: int) -> object:
             seen.append(path)
             if len(seen) == number:
-                signal.raise_signal(signal.SIGINT)
+                raise KeyboardInterrupt  # as SIGINT does, where it is not ignored
             return really(path, sample_rate)
 
         seen: list[Path] = []
