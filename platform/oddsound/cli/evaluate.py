@@ -56,8 +56,8 @@ def document(cells: Sequence[Cell], definition: Definition) -> dict[str, Any]:
     groups = by_machine(cells)
     machines = {
         machine: {
-            "auc": harmonic_mean(c.auc for c in group),
-            "pauc": harmonic_mean(c.pauc for c in group),
+            "auc": harmonic_mean(c.auc for c in group if c.auc is not None),
+            "pauc": harmonic_mean(c.pauc for c in group if c.pauc is not None),
             "omega": omega(group),
             "cells": [asdict(c) for c in group],
         }
@@ -86,7 +86,7 @@ def lines(cells: Sequence[Cell], definition: Definition) -> list[str]:
         "",
         f"mean omega      {_percent(found['mean_omega'])} %   arithmetic mean over {count}",
         f"official score  {_percent(found['official_score'])} %   harmonic mean over all "
-        f"{2 * len(cells)} AUC and pAUC values",
+        f"{sum(len(c.values) for c in cells)} AUC and pAUC values",
         f"pAUC            {pauc}",
     ]
 
@@ -100,5 +100,5 @@ def _machine_line(machine: str, of: dict[str, float], width: int) -> str:
     return f"{machine:<{width}}  {_percent(of['auc'])}  {_percent(of['pauc'])}   {_percent(of['omega'])}"
 
 
-def _percent(fraction: float) -> str:
-    return f"{100 * fraction:6.2f}"
+def _percent(fraction: float | None) -> str:
+    return "     -" if fraction is None else f"{100 * fraction:6.2f}"

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from oddsound.errors import ScoreError
 from oddsound.scoring.metrics import Definition
-from oddsound.scoring.omega import Cell, cell
+from oddsound.scoring.omega import Cell, cells_of, terms
 from oddsound.scoring.score_files import read_ground_truth_folder, read_score_folder
 from oddsound.scoring.score_rows import CellKey, Problem, ScoreFile, differences, last_line
 
@@ -24,9 +26,13 @@ def evaluate_folder(
     truth = read_ground_truth_folder(ground_truth) if ground_truth is not None else None
     if truth is not None:
         _check_all_scored(scores, files, truth)
-    return tuple(
-        cell(*file.key, labels(file, truth), [row.value for row in file.rows], definition) for file in files
-    )
+    return tuple(made for file in files for made in _cells(file, labels(file, truth), definition))
+
+
+def _cells(file: ScoreFile, labels: Sequence[int], definition: Definition) -> tuple[Cell, ...]:
+    section, domain = (np.full(len(labels), name) for name in (file.key.section, file.key.domain))
+    found = terms(section, domain, np.array(labels, dtype=np.int8))
+    return cells_of(file.key.machine, found, np.array([row.value for row in file.rows]), definition)
 
 
 def _check_all_scored(folder: Path, files: Sequence[ScoreFile], truth: Mapping[CellKey, ScoreFile]) -> None:

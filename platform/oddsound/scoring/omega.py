@@ -7,66 +7,118 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
+from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import NDArray
 
 from oddsound.errors import ScoreError
 from oddsound.scoring.metrics import Definition, auc, pauc
-from oddsound.scoring.table import ScoreTable
+from oddsound.scoring.table import ANOMALY, NORMAL, Rules, ScoreTable
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One value under eq. 7's harmonic mean: which clips are told apart, and whether by AUC or pAUC.
+
+    `domain` is that of the normal clips, "" where they are of all; normal, anomaly: (i,), (j,) rows.
+    """
+
+    metric: Literal["auc", "pauc"]
+    section: str
+    domain: str
+    normal: NDArray[np.intp]
+    anomaly: NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """AUC and pAUC of one machine type, section and domain, and of how many clips."""
+    """AUC and pAUC of one machine type, section and domain, and of how many clips.
+
+    By the rules of 2022 and later a cell of a domain has an AUC alone, its anomalies being those of all
+    domains, and a cell of domain "" the pAUC over all; what a cell doesn't have is None.
+    """
 
     machine: str
     section: str
     domain: str
-    auc: float
-    pauc: float
+    auc: float | None
+    pauc: float | None
     n_normal: int
     n_anomaly: int
 
     @property
     def name(self) -> str:
-        """`section_00/source`."""
-        return f"section_{self.section}/{self.domain}"
+        """`section_00/source`, or `section_00` where it is of all domains."""
+        return f"section_{self.section}" + (f"/{self.domain}" if self.domain else "")
+
+    @property
+    def values(self) -> tuple[float, ...]:
+        """Those of AUC and pAUC that it has."""
+        return tuple(value for value in (self.auc, self.pauc) if value is not None)
 
 
-def cell(
-    machine: str,
-    section: str,
-    domain: str,
-    label: ArrayLike,
-    score: ArrayLike,
-    definition: Definition = "official",
-) -> Cell:
-    """The cell of these clips. label: (n,) 0 or 1; score: (n,). ScoreError names the cell."""
-    labels = np.asarray(label)
-    try:
-        values = auc(labels, score), pauc(labels, score, definition)
-    except ScoreError as error:
-        raise ScoreError(f"{machine}, section {section}, {domain}: {error}") from error
-    return Cell(machine, section, domain, *values, int((labels == 0).sum()), int((labels == 1).sum()))
+def terms(
+    section: NDArray[np.str_], domain: NDArray[np.str_], label: NDArray[np.int8], rules: Rules = "2021"
+) -> tuple[Term, ...]:
+    """What Ω of one machine type is the harmonic mean of, by section and domain; all (n,), labels 0 or 1.
+
+    2021: AUC and pAUC of each section and domain. 2022: in each section the AUC of each domain's normal
+    clips against the anomalies of all domains, and the pAUC over all. Where a class is missing its rows
+    are empty.
+    """
+    found: list[Term] = []
+    for name in sorted({str(s) for s in section}):
+        of_section = section == name
+        anomalies = of_section & (label == ANOMALY)
+        for d in sorted({str(d) for d in domain[of_section]}):
+            normal = np.flatnonzero(of_section & (domain == d) & (label == NORMAL))
+            anomaly = np.flatnonzero(anomalies if rules == "2022" else anomalies & (domain == d))
+            if len(normal) or rules == "2021":
+                found.append(Term("auc", name, d, normal, anomaly))
+            if rules == "2021":
+                found.append(Term("pauc", name, d, normal, anomaly))
+        if rules == "2022":
+            normal = np.flatnonzero(of_section & (label == NORMAL))
+            found.append(Term("pauc", name, "", normal, np.flatnonzero(anomalies)))
+    return tuple(found)
 
 
 def cells(table: ScoreTable, definition: Definition = "official") -> tuple[Cell, ...]:
-    """One cell for each section and domain among the table's labelled test clips, sorted.
+    """The cells of the table's labelled test clips by its rules, sorted by section.
 
     Raises ScoreError where there are none, and names the cell where a class is missing.
     """
     labelled = table.labelled()
     if not len(labelled):
         raise ScoreError(f"{table.machine}: no labelled test clips, so there is no AUC to compute")
-    keys = sorted({(str(s), str(d)) for s, d in zip(labelled.section, labelled.domain, strict=True)})
-    made = []
-    for section, domain in keys:
-        of_cell = labelled.where((labelled.section == section) & (labelled.domain == domain))
-        made.append(cell(table.machine, section, domain, of_cell.label, of_cell.score, definition))
-    return tuple(made)
+    found = terms(labelled.section, labelled.domain, labelled.label, table.rules)
+    return cells_of(table.machine, found, labelled.score, definition)
+
+
+def cells_of(
+    machine: str, terms: Iterable[Term], score: NDArray[np.float64], definition: Definition = "official"
+) -> tuple[Cell, ...]:
+    """The cells of these terms. score: (n,), what the terms' rows are of. ScoreError names the cell."""
+    made: dict[tuple[str, str], Cell] = {}
+    for term in terms:
+        key = term.section, term.domain
+        empty = Cell(machine, *key, None, None, len(term.normal), len(term.anomaly))
+        value = {term.metric: _value(machine, term, score, definition)}
+        made[key] = replace(made.get(key, empty), **value)  # type: ignore[arg-type]
+    return tuple(made.values())
+
+
+def _value(machine: str, term: Term, score: NDArray[np.float64], definition: Definition) -> float:
+    label = np.repeat((NORMAL, ANOMALY), (len(term.normal), len(term.anomaly)))
+    of_term = score[np.concatenate((term.normal, term.anomaly))]
+    try:
+        return auc(label, of_term) if term.metric == "auc" else pauc(label, of_term, definition)
+    except ScoreError as error:
+        where = ", ".join(filter(None, (machine, f"section {term.section}", term.domain)))
+        raise ScoreError(f"{where}: {error}") from error
 
 
 def harmonic_mean(values: Iterable[float]) -> float:
@@ -82,7 +134,7 @@ def omega(cells: Sequence[Cell]) -> float:
     machines = {c.machine for c in cells}
     if len(machines) != 1:
         raise ScoreError(f"omega is of one machine type, got {', '.join(sorted(machines)) or 'none'}")
-    return harmonic_mean(value for c in cells for value in (c.auc, c.pauc))
+    return harmonic_mean(value for c in cells for value in c.values)
 
 
 def by_machine(cells: Iterable[Cell]) -> dict[str, tuple[Cell, ...]]:
@@ -102,13 +154,14 @@ def mean_omega(cells: Mapping[str, Sequence[Cell]]) -> float:
 
 def official_score(cells: Iterable[Cell]) -> float:
     """The challenge's ranking score: the harmonic mean of all AUC and pAUC values of all machine types."""
-    return harmonic_mean(value for c in cells for value in (c.auc, c.pauc))
+    return harmonic_mean(value for c in cells for value in c.values)
 
 
 def metrics_dict(cells: Sequence[Cell]) -> dict[str, float]:
     """One machine type's metrics under names that never change: `omega`, and for each cell
-    `auc/section_00/source` and `pauc/section_00/source`."""
+    `auc/section_00/source` and `pauc/section_00/source`; by the rules of 2022 `pauc/section_00`."""
     named = {"omega": omega(cells)}
     for c in cells:
-        named |= {f"auc/{c.name}": c.auc, f"pauc/{c.name}": c.pauc}
+        both = {f"auc/{c.name}": c.auc, f"pauc/{c.name}": c.pauc}
+        named |= {name: value for name, value in both.items() if value is not None}
     return named

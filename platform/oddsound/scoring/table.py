@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, cast, get_args
 from zipfile import BadZipFile
 
 import numpy as np
@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 
 from oddsound.errors import ScoreError
 
+Rules = Literal["2021", "2022"]
+"""The year whose definition of AUC and pAUC holds: 2021's is that of 2020 too, 2022's that of all later
+ones; `scoring.omega.terms` has both."""
 UNKNOWN, NORMAL, ANOMALY = -1, 0, 1
 _COLUMNS = ("file", "section", "domain", "split", "label", "score", "probabilities")
 _PREFIX = "table/"
@@ -41,6 +44,7 @@ class ScoreTable:
     label: NDArray[np.int8]
     score: NDArray[np.float64]
     probabilities: NDArray[np.float64]
+    rules: Rules = "2021"
 
     def __post_init__(self) -> None:
         lengths = {name: len(getattr(self, name)) for name in _COLUMNS}
@@ -104,7 +108,11 @@ class ScoreTable:
             with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
                 columns = {name: stored[f"{_PREFIX}{name}"] for name in _COLUMNS}
                 classes = tuple(str(c) for c in stored[f"{_PREFIX}classes"])
-                return cls(str(stored[f"{_PREFIX}machine"]), classes, **columns)
+                rules = str(stored[f"{_PREFIX}rules"]) if f"{_PREFIX}rules" in stored else "2021"
+                if rules not in get_args(Rules):
+                    raise ValueError(f"rules of {rules!r}")
+                machine = str(stored[f"{_PREFIX}machine"])
+                return cls(machine, classes, **columns, rules=cast(Rules, rules))
         except (OSError, ValueError, TypeError, KeyError, EOFError, BadZipFile, zlib.error) as error:
             raise ScoreError(f"{path}: not a score table ({error}); remove it and run again") from error
 

@@ -142,8 +142,8 @@ def describe(system: System) -> Description:
 def _results(machine: MachineSystem) -> dict[str, float | None]:
     of = cells(machine.table)
     return {
-        "harmonic_mean_auc": 100 * harmonic_mean(c.auc for c in of),
-        "harmonic_mean_pauc": 100 * harmonic_mean(c.pauc for c in of),
+        "harmonic_mean_auc": 100 * harmonic_mean(c.auc for c in of if c.auc is not None),
+        "harmonic_mean_pauc": 100 * harmonic_mean(c.pauc for c in of if c.pauc is not None),
     }
 
 
