@@ -1,4 +1,5 @@
-"""Where a score becomes an alarm: a quantile of a gamma distribution fitted to training scores.
+"""Where a score becomes an alarm: a quantile of the training clips' scores, by a fitted gamma
+distribution (`gamma`, as the baselines) or of the scores as they are (`empirical`).
 
 The official baselines fit a gamma with a free location to the training clips' scores and alarm above
 its 90th percentile. eq. 3 scores are mostly negative and have no natural zero, and the likelihood of
@@ -9,7 +10,10 @@ moves with the scores, and shape and scale have a maximum-likelihood fit that al
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,6 +22,7 @@ from oddsound.errors import ScoreError
 from oddsound.scoring.table import ScoreTable
 
 QUANTILE = 0.9
+Method = Literal["gamma", "empirical"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +48,7 @@ def fit_gamma(train_scores: ArrayLike) -> GammaFit:
     Scores that are all the same, one score for instance, are their own quantile. Raises ScoreError
     for no scores or one that isn't finite.
     """
-    scores = np.asarray(train_scores, dtype=np.float64)
-    if scores.ndim != 1 or not scores.size or not np.isfinite(scores).all():
-        raise ScoreError("a threshold needs the finite scores of at least one training clip")
+    scores = _finite(train_scores)
     low, spread = float(scores.min()), float(scores.max() / 2 - scores.min() / 2) * 2
     if not np.isfinite(spread):
         raise ScoreError(f"training scores from {low} to {scores.max()} are too far apart to fit")
@@ -55,6 +58,13 @@ def fit_gamma(train_scores: ArrayLike) -> GammaFit:
         return GammaFit(0.0, 0.0, -low)
     shape = _shape(unit + margin)
     return GammaFit(shape, spread * float((unit + margin).mean()) / shape, spread * margin - low)
+
+
+def _finite(train_scores: ArrayLike) -> NDArray[np.float64]:
+    scores = np.asarray(train_scores, dtype=np.float64)
+    if scores.ndim != 1 or not scores.size or not np.isfinite(scores).all():
+        raise ScoreError("a threshold needs the finite scores of at least one training clip")
+    return scores
 
 
 def _shape(positive: NDArray[np.float64]) -> float:
@@ -77,7 +87,26 @@ def gamma_threshold(train_scores: ArrayLike, quantile: float = QUANTILE) -> floa
     return fit_gamma(train_scores).quantile(quantile)
 
 
-def section_thresholds(table: ScoreTable, quantile: float = QUANTILE) -> dict[str, float]:
+def empirical_threshold(train_scores: ArrayLike, quantile: float = QUANTILE) -> float:
+    """The `quantile` of these scores as they are, linear between two of them (Hyndman and Fan's type 7).
+
+    train_scores: (n,). No distribution is assumed; it can't lie above the highest score. ScoreError for
+    no scores, one that isn't finite, or a quantile outside of (0, 1).
+    """
+    scores = _finite(train_scores)
+    if not 0 < quantile < 1:
+        raise ScoreError(f"a quantile lies between 0 and 1, got {quantile}")
+    return float(np.quantile(scores, quantile))
+
+
+METHODS: Mapping[Method, Callable[[ArrayLike, float], float]] = MappingProxyType(
+    {"gamma": gamma_threshold, "empirical": empirical_threshold}
+)
+
+
+def section_thresholds(
+    table: ScoreTable, quantile: float = QUANTILE, method: Method = "gamma"
+) -> dict[str, float]:
     """The threshold of each of the table's sections, from the section's training clips of all domains.
 
     Raises ScoreError where a section has test clips and no training clips.
@@ -90,5 +119,5 @@ def section_thresholds(table: ScoreTable, quantile: float = QUANTILE) -> dict[st
                 f"{table.machine}, section {section}: test clips but no training clips, so no threshold "
                 "can be fitted; add the section's training recordings"
             )
-        thresholds[section] = gamma_threshold(scores, quantile)
+        thresholds[section] = METHODS[method](scores, quantile)
     return thresholds

@@ -5,7 +5,12 @@ from hypothesis import strategies as st
 from tests.unit.scoring.tables import score_table
 
 from oddsound.errors import ScoreError
-from oddsound.scoring.threshold import fit_gamma, gamma_threshold, section_thresholds
+from oddsound.scoring.threshold import (
+    empirical_threshold,
+    fit_gamma,
+    gamma_threshold,
+    section_thresholds,
+)
 
 quick = settings(deadline=None, max_examples=40)
 
@@ -70,3 +75,24 @@ def test_a_section_without_training_clips_is_named() -> None:
     table = score_table()
     with pytest.raises(ScoreError, match="fan, section 01: test clips but no training clips"):
         section_thresholds(table.where(~((table.split == "train") & (table.section == "01"))))
+
+
+def test_the_empirical_threshold_is_the_quantile_of_the_scores_themselves() -> None:
+    assert empirical_threshold([4.0, -1.0, 0.0, 1.0, 2.0], 0.75) == 2.0
+    assert empirical_threshold([0.0, 1.0], 0.9) == pytest.approx(0.9)
+    skewed = np.random.default_rng(3).exponential(size=999) - 50
+    assert (skewed > empirical_threshold(skewed)).mean() == pytest.approx(0.1, abs=0.002)
+    for wrong in ([], [np.nan]):
+        with pytest.raises(ScoreError, match="at least one training clip"):
+            empirical_threshold(wrong)
+    with pytest.raises(ScoreError, match="between 0 and 1"):
+        empirical_threshold([1.0], 0.0)
+
+
+def test_each_section_by_either_method() -> None:
+    table = score_table(n=40)
+    train = table.train()
+    found = section_thresholds(table, method="empirical")
+    for section in ("00", "01"):
+        assert found[section] == np.quantile(train.score[train.section == section], 0.9)
+    assert found != section_thresholds(table)
