@@ -6,6 +6,7 @@
         checkpoint.pt        while it trains; removed at the end
         weights.safetensors  the model after the epoch that counts
         scores.npz           ScoreTable: test clips and training clips
+        epochs.npz           the labelled clips' scores after each epoch, where the epoch was chosen by them
         history.json         one object an epoch, also while it trains
         result.json          last: a bundle that has it is whole
         failure.json         why the trial last failed, where it did; removed when it is tried again

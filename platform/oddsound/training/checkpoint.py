@@ -22,10 +22,11 @@ from oddsound.training.bundle import write_atomically
 @dataclass
 class Progress:
     """How far a trial has come: one mapping an epoch, and where the best epoch's weights are to count,
-    those weights."""
+    those weights and the labelled clips' scores after each evaluated epoch, (clips,) float32."""
 
     history: list[dict[str, float]] = field(default_factory=list)
     best: dict[str, Tensor] | None = None
+    by_epoch: dict[int, Tensor] = field(default_factory=dict)
 
 
 def save_checkpoint(
@@ -34,7 +35,7 @@ def save_checkpoint(
     """Model, optimiser, the epochs so far and the data they saw, whole or not at all."""
     buffer = io.BytesIO()
     state = {"model": model.state_dict(), "optimiser": optimiser.state_dict(), "data_digest": data_digest}
-    torch.save(state | {"history": progress.history, "best": progress.best}, buffer)
+    torch.save(state | vars(progress), buffer)
     write_atomically(path, buffer.getvalue())
 
 
@@ -50,7 +51,7 @@ def load_checkpoint(path: Path, model: torch.nn.Module, optimiser: Any, data_dig
         seen = state["data_digest"]
         model.load_state_dict(state["model"])
         optimiser.load_state_dict(state["optimiser"])
-        progress = Progress(list(state["history"]), state["best"])
+        progress = Progress(list(state["history"]), state["best"], dict(state.get("by_epoch", {})))
     except (MemoryError, torch.OutOfMemoryError):  # the file is as good as it was
         raise
     except Exception as error:  # torch raises half a dozen kinds for a damaged file

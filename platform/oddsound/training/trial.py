@@ -28,6 +28,7 @@ from oddsound.training.code_version import code_version
 from oddsound.training.data import MachineData, refuse_unmeasurable
 from oddsound.training.device import exact_device
 from oddsound.training.epoch import Lesson, train_epoch
+from oddsound.training.epoch_scores import EpochScores
 from oddsound.training.schedule import build_optimiser
 from oddsound.training.scores import score_clips
 from oddsound.training.segments import Segments
@@ -183,6 +184,8 @@ def _train_one(config: TrialConfig, lesson: Lesson, state: _State, epoch: int, a
     if epoch == config.training.epochs or epoch % config.training.evaluate_every == 0:
         table = score_clips(model, config, lesson, lesson.data.labelled_rows)
         entry["omega"] = metrics_dict(cells(table))["omega"]
+        if config.training.selection == "best_dev_omega":
+            progress.by_epoch[epoch] = torch.from_numpy(table.score.astype(np.float32))
     progress.history.append(entry | usage.metrics())
     if config.training.selection == "best_dev_omega" and best_epoch(progress.history) == epoch:
         progress.best = {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}
@@ -200,6 +203,8 @@ def _write_bundle(config: TrialConfig, lesson: Lesson, bundle: Bundle, state: _S
     table = score_clips(model, config, lesson, np.arange(len(data.clips)))
     weights = save({name: tensor.cpu().contiguous() for name, tensor in model.state_dict().items()})
     table.save(bundle.scores_path)
+    if progress.by_epoch:
+        EpochScores.of({epoch: scores.numpy() for epoch, scores in progress.by_epoch.items()}).write(bundle)
     write_atomically(bundle.weights, weights)
     bundle.write("history.json", progress.history)
     result = TrialResult(

@@ -11,12 +11,13 @@ from safetensors.numpy import load_file
 from tests.unit.training.trials import changed, same_bytes, silent, stop_after
 
 from oddsound.config import AugmentConfig, TrialConfig, overlay
-from oddsound.errors import ConfigError, DataError, WeightsError
+from oddsound.errors import BundleError, ConfigError, DataError, WeightsError
 from oddsound.models.backbones import build_backbone
 from oddsound.models.pretrained import backbone_bytes, first_block_sha256, sha256_of
 from oddsound.recipes import Reading, recipe_settings
 from oddsound.scoring.omega import cells, omega
 from oddsound.training.data import MachineData
+from oddsound.training.epoch_scores import read_epoch_scores
 from oddsound.training.trial import _metrics, build_model, run_trial
 
 
@@ -36,6 +37,7 @@ def test_both_selections_are_reported(
         assert metrics["omega_last"] == pytest.approx(omegas[-1])
         assert metrics["omega_best_dev"] == pytest.approx(max(omegas))
         assert metrics["best_epoch"] == 1 + omegas.index(max(omegas))
+    assert read_epoch_scores(last, len(last.scores().labelled())) is None
     assert last.result().omega == last.result().metrics["omega_last"]
     assert best.result().omega == best.result().metrics["omega_best_dev"]
 
@@ -48,10 +50,19 @@ def test_the_best_epochs_weights_are_kept_over_a_resume(
     whole = run_trial(config, machine_data, silent, trials=tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):
         run_trial(config, machine_data, stop_after(3), trials=tmp_path / "cut")
-    assert same_bytes(whole, run_trial(config, machine_data, silent, trials=tmp_path / "cut"))
+    cut = run_trial(config, machine_data, silent, trials=tmp_path / "cut")
+    assert same_bytes(whole, cut)
     best = int(whole.result().metrics["best_epoch"])
     assert whole.result().omega == pytest.approx(whole.history()[best - 1]["omega"])
-    assert whole.result().omega == omega(cells(whole.scores()))
+    labelled = whole.scores().labelled()
+    assert whole.result().omega == omega(cells(labelled))
+    found, resumed = (read_epoch_scores(bundle, len(labelled)) for bundle in (whole, cut))
+    assert found is not None and resumed is not None
+    assert found.epoch.tolist() == [1, 2, 3, 4]
+    assert np.array_equal(found.score, resumed.score)
+    assert np.allclose(found.score[best - 1], labelled.score, atol=1e-5)
+    with pytest.raises(BundleError, match=r"epochs\.npz: .* scores for 3 labelled clips"):
+        read_epoch_scores(whole, 3)
 
 
 def test_scores_are_the_mean_over_segments(
