@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 
 from mlflow.entities import Run
@@ -21,6 +21,8 @@ from oddsound.tracking.layout import (
     experiment_name,
 )
 from oddsound.tracking.store import Store
+
+OMEGA = "omega"
 
 
 @dataclass(frozen=True)
@@ -59,27 +61,33 @@ def best_trials(
     dataset: str,
     machine: str,
     k: int = 5,
-    search: str | None = None,
+    search: str | Collection[str] | None = None,
     data_digest: str | None = None,
     among: Callable[[TrackedTrial], bool] = lambda trial: True,
+    metric: str = OMEGA,
 ) -> list[TrackedTrial]:
-    """The `k` complete trials of the highest omega, best first; equal ones in the order of their hash.
+    """The `k` complete trials of the highest `metric`, best first; equal ones in the order of their hash.
 
-    Of all searches of the dataset, or of `search` alone; on all states of the data, or on that of
-    `data_digest` alone; and only those that `among` admits. A trial that several searches recorded
-    counts once, by its earliest run. Fewer than `k` where there are no more. Raises TrackingError.
+    Of all searches of the dataset, or of `search` alone, one or several; on all states of the data, or on
+    that of `data_digest` alone; and only those that `among` admits and that have the metric. A trial that
+    several searches recorded counts once, by its earliest run. Fewer than `k` where there are no more.
+    Raises TrackingError.
     """
     experiment = store.find_experiment(experiment_name(dataset, machine))
-    best: dict[tuple[str, str], TrackedTrial] = {}
     if experiment is None:
         return []
-    for run in _ranked(store, experiment, _chosen(search, data_digest), k):
-        trial = _tracked(run, dataset, machine)
-        if among(trial):
-            best.setdefault((trial.trial, trial.data_digest), trial)
-        if len(best) == k:
-            break
-    return list(best.values())
+    searches = [search] if search is None or isinstance(search, str) else sorted(set(search))
+    best: dict[tuple[str, str], TrackedTrial] = {}
+    for name in searches:
+        found: dict[tuple[str, str], TrackedTrial] = {}
+        for run in _ranked(store, experiment, _chosen(name, data_digest), k, metric):
+            trial = _tracked(run, dataset, machine)
+            if metric in trial.metrics and among(trial):
+                found.setdefault((trial.trial, trial.data_digest), trial)
+            if len(found) == k:
+                break
+        best = found | best
+    return sorted(best.values(), key=lambda trial: (-trial.metrics[metric], trial.trial))[:k]
 
 
 def _chosen(search: str | None, data_digest: str | None) -> str:
@@ -89,13 +97,13 @@ def _chosen(search: str | None, data_digest: str | None) -> str:
     return " AND ".join(f"tags.`{key}` = '{value}'" for key, value in wanted.items())
 
 
-def _ranked(store: Store, experiment: str, chosen: str, k: int) -> Iterator[Run]:
-    order = ["metrics.omega DESC", f"tags.`{TRIAL}` ASC", "attributes.start_time ASC"]
+def _ranked(store: Store, experiment: str, chosen: str, k: int, metric: str) -> Iterator[Run]:
+    order = [f"metrics.`{metric}` DESC", f"tags.`{TRIAL}` ASC", "attributes.start_time ASC"]
     token = None
     while True:
         with store.asking("looking for the best trials"):
             page = store.client.search_runs(
-                [experiment], chosen, max_results=2 * k, order_by=order, page_token=token
+                [experiment], chosen, max_results=min(2 * k, 1000), order_by=order, page_token=token
             )
         yield from page
         token = page.token

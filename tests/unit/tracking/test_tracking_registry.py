@@ -73,6 +73,9 @@ def test_a_trial_that_two_searches_recorded_counts_once(store: Store, seven: Pat
     assert {t.search for t in best_trials(store, "demo", "fan", search="s2")} == {"s2"}
     assert best_trials(store, "demo", "fan", search="s3") == []
     assert best_trials(store, "demo", "fan", data_digest="another") == []
+    both = best_trials(store, "demo", "fan", search=["s2", "s1"])
+    assert [t.trial for t in both] == once
+    assert best_trials(store, "demo", "fan", search=[]) == []
 
 
 @pytest.mark.usefixtures("seven")
