@@ -9,6 +9,11 @@ paper:                                  # the paper's own configuration: always 
   loss.rho: 0.07
 sampler: grid                           # tpe is the default; grid tries every combination once
 recipes: {profile: authors}             # how a `recipe` is read (oddsound.recipes)
+
+Or, for trials that are known, nothing but them; each is trained once:
+
+configurations:                         # settings over TrialConfig's defaults; `oddsound refit` writes it
+  - {loss: {rho: 0.05}, training: {epochs: 300, seed: 0}}
 """
 
 from __future__ import annotations
@@ -37,6 +42,8 @@ from oddsound.yaml_files import read_mapping
 Scalar = bool | int | float | str
 SEED = "training.seed"
 WEIGHTS = "model.pretrained_sha256"
+LISTED = "configuration"
+"""The dimension of a space that lists its trials."""
 _PREPARED = (
     "recipe",
     "model.architecture",
@@ -76,6 +83,7 @@ class SpaceFile(Strict):
     paper: dict[str, Scalar] = Field(default_factory=dict)
     sampler: Literal["tpe", "grid"] = "tpe"
     recipes: Reading = Reading()
+    configurations: list[dict[str, Any]] = Field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -169,6 +177,54 @@ class SearchSpace:
         }
 
 
+@dataclass(frozen=True)
+class ListedSpace(SearchSpace):
+    """Known configurations, each of which is one trial; the only dimension is which of them it is."""
+
+    configurations: Mapping[str, TrialConfig] = field(default_factory=dict)
+    """By their identities."""
+
+    @classmethod
+    def of(cls, machine: str, configurations: Sequence[TrialConfig], fixed: dict[str, Any]) -> ListedSpace:
+        """Raises ConfigError where there are none. Equal ones count once."""
+        listed = {config.identity: config for config in configurations}
+        if not listed:
+            raise ConfigError(f"{machine}: no configuration is listed")
+        which: dict[str, BaseDistribution] = {LISTED: CategoricalDistribution(list(listed))}
+        first: dict[str, Scalar] = {LISTED: next(iter(listed))}
+        return cls(machine, {}, which, first, fixed, "grid", configurations=listed)
+
+    def trial(self, params: Mapping[str, Any], seed: int) -> TrialConfig:
+        """The configuration with its own seed; `seed` is added to it, for another trial alike."""
+        config = self.configurations[params[LISTED]]
+        known = config.model.pretrained_sha256
+        weights = self.weights.get(config.model.pretrained, known)
+        if weights != known:
+            raise ConfigError(
+                f"{self.machine}: model.pretrained {config.model.pretrained}: is not the file of SHA-256 "
+                f"{known[:12]}… that trial {config.identity} began with; give that one"
+            )
+        other = config.training.model_copy(update={"seed": config.training.seed + seed})
+        return config.model_copy(update={"training": other})
+
+    def values(self, config: TrialConfig) -> dict[str, Any] | None:
+        """Which one `config` is, be it with another seed."""
+        seedless = {_seedless(listed): identity for identity, listed in self.configurations.items()}
+        known = config.identity in self.configurations
+        identity = config.identity if known else seedless.get(_seedless(config))
+        return None if identity is None else {LISTED: identity}
+
+    def params(self, config: TrialConfig) -> dict[str, Any] | None:
+        return self.values(config)
+
+    def variants(self) -> list[TrialConfig]:
+        return list(self.configurations.values())
+
+    def settings(self) -> dict[str, Any]:
+        listed = [config.model_dump(exclude_defaults=True) for config in self.configurations.values()]
+        return super().settings() | {"space": {}, "paper": {}, "rows": [], "configurations": listed}
+
+
 def spaces_folder() -> Path:
     """Where the shipped search spaces lie: in the wheel beside the package, else in the checkout."""
     package = Path(oddsound.__file__).parent
@@ -194,6 +250,8 @@ def read_space(machine: str, path: Path, overrides: Sequence[Mapping[str, Any]] 
     """The space in the file at `path`. Raises ConfigError by file and setting."""
     file = validated(SpaceFile, read_mapping(path), str(path))
     fixed = overlay({}, *overrides)
+    if file.configurations:
+        return _listed(machine, file, fixed, path)
     for taken, how in (("machine", "--machines"), (SEED, "--seed")):
         if _names(overlay(file.base, fixed), taken):
             raise ConfigError(f"search space of {machine}: {taken}: is given by {how}, not by a setting")
@@ -220,6 +278,22 @@ def read_space(machine: str, path: Path, overrides: Sequence[Mapping[str, Any]] 
     )
     _refuse_unusable(space, path)
     return space
+
+
+def _listed(machine: str, file: SpaceFile, fixed: dict[str, Any], path: Path) -> ListedSpace:
+    if others := sorted(file.model_fields_set - {"configurations"}):
+        raise ConfigError(f"{path}: {others[0]}: has no meaning beside configurations; remove either")
+    if "recipes" in fixed or _names(fixed, SEED):
+        raise ConfigError(f"{path}: lists whole configurations; {', '.join(flattened(fixed))} can't be set")
+    listed = [
+        validated(TrialConfig, overlay(each, fixed, {"machine": machine}), f"{path}: configurations.{place}")
+        for place, each in enumerate(file.configurations)
+    ]
+    return ListedSpace.of(machine, listed, fixed)
+
+
+def _seedless(config: TrialConfig) -> str:
+    return config.model_copy(update={"training": config.training.model_copy(update={"seed": 0})}).identity
 
 
 def _holds(distribution: BaseDistribution, value: Any) -> bool:
