@@ -24,7 +24,7 @@ def test_one_member_is_that_member(name: str) -> None:
     np.testing.assert_array_equal(fuse(name, [member]).score, member.score)
 
 
-@pytest.mark.parametrize("name", FUSIONS)
+@pytest.mark.parametrize("name", ("best", "mean", "max", "mean_softmax"))
 def test_a_member_twice_is_that_member(name: str) -> None:
     (member,) = members([1])
     np.testing.assert_allclose(fuse(name, [member, member]).score, member.score, atol=1e-9)

@@ -1,0 +1,28 @@
+"""The mean of the members' z-scores (`_scales`)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from oddsound.ensemble.fusions._base import Fusion, Used, pooled
+from oddsound.ensemble.fusions._scales import Measured, Scales
+from oddsound.scoring.table import ScoreTable
+
+
+class MeanZScore(Fusion[Scales]):
+    """Members of unlike scale count alike; by the training clips' statistics of each section."""
+
+    name = "mean_zscore"
+    title = "mean z-score"
+    State = Scales
+
+    def fit(self, tables: Sequence[ScoreTable], k: int) -> tuple[Used, Scales]:
+        used = tuple(range(len(tables)))
+        return used, Scales(members=Measured.of(tables).members(used))
+
+    def apply(self, tables: Sequence[ScoreTable], state: Scales) -> ScoreTable:
+        scores = np.mean(state.z(tables), axis=0)
+        return replace(tables[0], score=scores, probabilities=pooled(tables))
