@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from oddsound.ensemble.systems import MachineSystem, Member, System
 from oddsound.scoring.omega import cells, harmonic_mean
+from oddsound.scoring.threshold import Method
 from oddsound.submission.authors import LABEL, Authors
 
 Text = Annotated[str, Field(min_length=1)]
@@ -22,6 +23,10 @@ _BACKBONES = {
     "tf_efficientnet_b0": "EfficientNet-B0",
     "tf_efficientnet_lite0": "EfficientNet-Lite0",
     "mobilenetv2": "MobileNetV2",
+}
+_THRESHOLDS: dict[Method, str] = {
+    "gamma": "90th percentile of a gamma distribution fitted to the training clips' scores",
+    "empirical": "90th percentile of the training clips' scores",
 }
 
 
@@ -84,7 +89,9 @@ class Meta(_Open):
     results: Results
 
 
-def meta_of(system: System, authors: Authors, source_code: str | None = None) -> Meta:
+def meta_of(
+    system: System, authors: Authors, source_code: str | None = None, method: Method = "gamma"
+) -> Meta:
     """The meta.yaml of one system, from what its tables and its members' configurations say."""
     return Meta(
         submission=SubmissionEntry(
@@ -94,7 +101,7 @@ def meta_of(system: System, authors: Authors, source_code: str | None = None) ->
             authors=[AuthorEntry(**author.model_dump(exclude_none=True)) for author in authors.authors],
         ),
         system=SystemEntry(
-            description=describe(system),
+            description=describe(system, method),
             complexity=Complexity(total_parameters=sum(m.n_parameters for m in members_of(system))),
             source_code=source_code,
         ),
@@ -116,7 +123,7 @@ def members_of(system: System) -> list[Member]:
     return [member for machine in system.machines.values() for member in machine.members]
 
 
-def describe(system: System) -> Description:
+def describe(system: System, method: Method = "gamma") -> Description:
     """`system.description` of meta.yaml: true of these members, None where there is nothing to say."""
     members, machines = members_of(system), list(system.machines.values())
     is_labelled = any(machine.omega is not None for machine in machines)
@@ -132,8 +139,7 @@ def describe(system: System) -> Description:
         aggregation_method=_aggregation(machines),
         domain_adaptation_method=_domain_adaptation(machines),
         ensemble_method_subsystem_count=max((len(machine.members) for machine in machines), default=0),
-        decision_making=f"{system.name}; threshold per section: 90th percentile of a gamma distribution "
-        "fitted to the training clips' scores",
+        decision_making=f"{system.name}; threshold per section: {_THRESHOLDS[method]}",
         external_data_usage=_external_data(members),
         development_data_usage="trials chosen by omega on the labelled test clips" if is_labelled else None,
     )

@@ -1,4 +1,4 @@
-"""Write the challenge's package: `task2/<label>/` for each system, and a zip of it.
+"""Write the challenge's package: `task2/<label>/` for each system, a zip of it and one of each system.
 
 A package is of one kind of clips. Where any machine type has evaluation clips (hidden labels), the
 package is of evaluation clips, and a machine type without them is refused: a package of both kinds is
@@ -23,12 +23,13 @@ from oddsound.ensemble.systems import System
 from oddsound.errors import ScoreError, SubmissionError
 from oddsound.scoring.score_rows import CellKey, Kind, inspect
 from oddsound.scoring.table import UNKNOWN, ScoreTable
-from oddsound.scoring.threshold import section_thresholds
+from oddsound.scoring.threshold import Method, section_thresholds
 from oddsound.submission.authors import LABEL, PLACEHOLDER, Authors
 from oddsound.submission.meta import dump, meta_of
 
 Clips = Literal["evaluation", "development"]
 _NO_DATE = (1980, 1, 1, 0, 0, 0)
+_OWN_ZIP = re.compile(rf"{LABEL.pattern}\.zip|[A-Za-z0-9-]+_[A-Za-z0-9-]+_task2\.zip")
 _OWN_FILE = re.compile(r"(?:anomaly_score|decision_result)_.*\.csv|.*\.meta\.yaml|.*\.pdf")
 
 
@@ -38,6 +39,9 @@ class Submission:
 
     folder: Path
     archive: Path
+    """All systems in one zip."""
+    archives: tuple[Path, ...]
+    """A zip of each system alone, in the order of `labels`."""
     labels: tuple[str, ...]
     clips: Clips
     n_clips: int
@@ -45,9 +49,14 @@ class Submission:
 
 
 def write_submission(
-    systems: Sequence[System], out: Path, authors: Authors = PLACEHOLDER, source_code: str | None = None
+    systems: Sequence[System],
+    out: Path,
+    authors: Authors = PLACEHOLDER,
+    source_code: str | None = None,
+    method: Method = "gamma",
 ) -> Submission:
-    """Write `out/task2/<label>/` for each system and `out/<Lastname>_<INST>_task2.zip`.
+    """Write `out/task2/<label>/` and `out/<label>.zip` for each system, and `out/<Lastname>_<INST>_task2.zip`
+    of all; decisions are made at thresholds of `method`.
 
     The same systems and authors give the same bytes. Everything is written beside and renamed, so
     there is a whole package or the one before, of which technical reports (*.pdf) are kept. Raises
@@ -55,24 +64,35 @@ def write_submission(
     of clips, a section has no training clips for its threshold, or `out/task2` holds anything else.
     """
     clips = kind_of_clips(systems)
-    files = {authors.label(system.number): _files(system, clips, authors, source_code) for system in systems}
+    files = {
+        authors.label(system.number): _files(system, clips, authors, source_code, method)
+        for system in systems
+    }
     if len(files) < len(systems):
         raise SubmissionError("two systems of one number; number them 1 to 4")
     folder, archive = out / "task2", out / f"{authors.team}_task2.zip"
+    archives = tuple(out / f"{label}.zip" for label in files)
     out.mkdir(parents=True, exist_ok=True)
     _refuse_strangers(folder)
     with tempfile.TemporaryDirectory(prefix=".task2-", dir=out) as temporary:
         fresh = Path(temporary) / "task2"
         _write(fresh, files)
         _keep_reports(folder, fresh)
-        packed = Path(temporary) / archive.name
-        _pack(fresh, packed)
-        for old in out.glob("*_task2.zip"):  # an old zip must never lie beside a newer folder
+        packed = {archive: fresh, **{each: fresh / each.stem for each in archives}}
+        for target, of in packed.items():
+            _pack(fresh, of, Path(temporary) / target.name)
+        for old in _zips(out):  # an old zip must never lie beside a newer folder
             old.unlink()
         _swap(fresh, folder, Path(temporary) / "before")
-        packed.replace(archive)
+        for target in packed:
+            (Path(temporary) / target.name).replace(target)
     n_clips = sum(int(_rows(of.table, clips).sum()) for of in systems[0].machines.values())
-    return Submission(folder, archive, tuple(files), clips, n_clips)
+    return Submission(folder, archive, archives, tuple(files), clips, n_clips)
+
+
+def _zips(out: Path) -> list[Path]:
+    """Every zip that a package was ever written to."""
+    return sorted(path for path in out.glob("*_task2*.zip") if _OWN_ZIP.fullmatch(path.name))
 
 
 def kind_of_clips(systems: Sequence[System]) -> Clips:
@@ -97,20 +117,22 @@ def _rows(table: ScoreTable, clips: Clips) -> NDArray[np.bool_]:
     return np.asarray((table.split == "test") & (is_hidden if clips == "evaluation" else ~is_hidden))
 
 
-def _files(system: System, clips: Clips, authors: Authors, source_code: str | None) -> dict[str, bytes]:
+def _files(
+    system: System, clips: Clips, authors: Authors, source_code: str | None, method: Method
+) -> dict[str, bytes]:
     """Name and content of each file of one system's folder."""
-    meta = dump(meta_of(system, authors, source_code)).encode()
+    meta = dump(meta_of(system, authors, source_code, method)).encode()
     files = {f"{authors.label(system.number)}.meta.yaml": meta}
     for of in system.machines.values():
-        files |= dict(_csvs(of.table, clips))
+        files |= dict(_csvs(of.table, clips, method))
     return files
 
 
-def _csvs(table: ScoreTable, clips: Clips) -> Iterator[tuple[str, bytes]]:
+def _csvs(table: ScoreTable, clips: Clips, method: Method) -> Iterator[tuple[str, bytes]]:
     """The score and decision CSVs of one machine type; a decision is 1 above the section's threshold."""
     rows = _rows(table, clips)
     try:
-        thresholds = section_thresholds(table.where(rows | (table.split == "train")))
+        thresholds = section_thresholds(table.where(rows | (table.split == "train")), method=method)
     except ScoreError as error:
         raise SubmissionError(str(error)) from error
     chosen = table.where(rows)
@@ -156,10 +178,10 @@ def _keep_reports(before: Path, fresh: Path) -> None:
             shutil.copyfile(report, target)
 
 
-def _pack(folder: Path, archive: Path) -> None:
-    """A zip of `folder` that depends on names and contents alone."""
+def _pack(folder: Path, part: Path, archive: Path) -> None:
+    """A zip of `part` of `folder` that depends on names and contents alone."""
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as pack:
-        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        for path in sorted(path for path in part.rglob("*") if path.is_file()):
             entry = zipfile.ZipInfo(f"{folder.name}/{path.relative_to(folder).as_posix()}", _NO_DATE)
             entry.compress_type = zipfile.ZIP_DEFLATED
             entry.create_system, entry.external_attr = 3, 0o100644 << 16

@@ -47,6 +47,12 @@ def test_same_input_same_bytes(tmp_path: Path, systems: tuple[System, ...]) -> N
     again = write_submission(systems, tmp_path / "b", authors())
     assert contents(tmp_path / "a") == contents(tmp_path / "b")
     assert first.archive.name == "Kim_EXU_task2.zip"
+    assert [path.name for path in first.archives] == [f"Kim_EXU_task2_{n}.zip" for n in (1, 2, 3, 4)]
+    for label, archive in zip(first.labels, first.archives, strict=True):
+        with zipfile.ZipFile(archive) as pack:
+            assert {name: pack.read(name) for name in pack.namelist()} == {
+                f"task2/{label}/{name}": content for name, content in contents(first.folder / label).items()
+            }
     with zipfile.ZipFile(again.archive) as pack:
         names = pack.namelist()
         assert names == sorted(names)
@@ -55,6 +61,31 @@ def test_same_input_same_bytes(tmp_path: Path, systems: tuple[System, ...]) -> N
         }
     write_submission(systems, tmp_path / "a", authors())
     assert contents(tmp_path / "a") == contents(tmp_path / "b")
+
+
+def test_decisions_by_the_empirical_quantile(tmp_path: Path, systems: tuple[System, ...]) -> None:
+    written = write_submission(systems, tmp_path, authors(), method="empirical")
+    of = systems[1].machines["fan"].table
+    threshold = section_thresholds(of, method="empirical")["00"]
+    folder = written.folder / "Kim_EXU_task2_2"
+    rows = (of.split == "test") & (of.section == "00") & (of.domain == "source")
+    expected = dict(zip(of.file[rows].tolist(), (of.score[rows] > threshold).tolist(), strict=True))
+    decided = read_scores(folder / "decision_result_fan_section_00_source_test.csv")
+    assert {row.file: bool(row.value) for row in decided} == expected
+    meta = (folder / "Kim_EXU_task2_2.meta.yaml").read_text()
+    assert "gamma" not in meta and "90th percentile of the training" in " ".join(meta.split())
+
+
+def test_zips_of_an_earlier_package_go_and_no_others(tmp_path: Path, systems: tuple[System, ...]) -> None:
+    write_submission(systems, tmp_path, authors("Old"))
+    (tmp_path / "my_task2_notes.zip").write_bytes(b"mine")
+    write_submission(systems[:2], tmp_path, authors("New"))
+    assert sorted(path.name for path in tmp_path.glob("*.zip")) == [
+        "New_EXU_task2.zip",
+        "New_EXU_task2_1.zip",
+        "New_EXU_task2_2.zip",
+        "my_task2_notes.zip",
+    ]
 
 
 def test_evaluation_clips_go_first(tmp_path: Path) -> None:
