@@ -1,4 +1,4 @@
-"""`oddsound evaluate`: AUC, pAUC and omega of a folder of score CSVs, whatever system wrote them."""
+"""`oddsound evaluate`: AUC, pAUC and omega of score CSVs, whatever system wrote them."""
 
 from __future__ import annotations
 
@@ -19,8 +19,11 @@ if TYPE_CHECKING:
 @click.option(
     "--ground-truth",
     type=click.Path(path_type=Path),
-    help="Folder of the organisers' ground_truth_*.csv. Without it the labels are those in the names.",
+    help="The organisers' labels: the folder of ground_truth_*.csv, from 2022 on the one that holds "
+    "ground_truth_data and ground_truth_domain, of 2020 the one of eval_data_list.csv. Without it the "
+    "labels are those in the names.",
 )
+@click.option("--year", help="Refuse CSVs that aren't named as in this year. Their names say it anyway.")
 @click.option(
     "--pauc",
     "definition",
@@ -30,21 +33,49 @@ if TYPE_CHECKING:
     help="The evaluator's standardised pAUC, or eq. 6 as the paper prints it.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: fractions, at full precision.")
-def evaluate(scores: Path, ground_truth: Path | None, definition: Definition, as_json: bool) -> None:
-    """Compute AUC, pAUC and omega of the anomaly_score_*.csv in the folder SCORES.
+def evaluate(
+    scores: Path, ground_truth: Path | None, year: str | None, definition: Definition, as_json: bool
+) -> None:
+    """Compute AUC, pAUC and omega of SCORES: one anomaly_score_*.csv, a folder of them, or a package.
 
-    Each file must hold exactly the expected recordings, once and with a finite score; otherwise the
-    file and line are named and nothing is computed.
+    \b
+    Examples:
+      oddsound evaluate result/                                   labels as the recordings' names say
+      oddsound evaluate submission.zip --ground-truth labels/     each of its systems
+      oddsound evaluate anomaly_score_fan_section_00_test.csv --json
+
+    A package is a folder or zip with a folder of CSVs for each system; each is evaluated. The CSVs'
+    names say the year, and that how AUC and pAUC are defined. Each file must hold exactly the expected
+    recordings, once and with a finite score; otherwise the file and line are named and nothing is
+    computed.
     """
-    from oddsound.scoring.evaluation import evaluate_folder
+    from oddsound.scoring.evaluation import labelled_tables
+    from oddsound.scoring.omega import cells
+    from oddsound.submission.reading import place_of, systems_at
 
-    cells = evaluate_folder(scores, ground_truth, definition)
+    is_file = scores.is_file() and scores.suffix == ".csv"
+    found = {
+        name: [
+            cell
+            for table in labelled_tables(
+                files, place_of(scores, name), ground_truth, year, complete=not is_file
+            ).values()
+            for cell in cells(table, definition)
+        ]
+        for name, files in systems_at(scores).items()
+    }
+    is_package = place_of(scores, "") != place_of(scores, "x")
     if as_json:
         import json
 
-        click.echo(json.dumps(document(cells, definition), indent=1, allow_nan=False))
+        documents = {name: document(of_system, definition) for name, of_system in found.items()}
+        one = {"systems": documents} if is_package else next(iter(documents.values()))
+        click.echo(json.dumps(one, indent=1, allow_nan=False))
     else:
-        click.echo("\n".join(lines(cells, definition)))
+        texts = [
+            "\n".join(([name] if is_package else []) + lines(c, definition)) for name, c in found.items()
+        ]
+        click.echo("\n\n".join(texts))
 
 
 def document(cells: Sequence[Cell], definition: Definition) -> dict[str, Any]:

@@ -1,23 +1,28 @@
-"""The one parser of file names: what a DCASE Task 2 name of 2020 or 2021 says, and where it may lie.
+"""The one parser of file names: what a DCASE Task 2 name of 2020 to 2026 says, and where it may lie.
 
 2020  train/normal_id_NN_########.wav             test/{normal,anomaly}_id_NN_########.wav
       evaluation: test/id_NN_########.wav
 2021  train/section_NN_{source,target}_train_normal_####[_attributes].wav
       {source,target}_test/section_NN_{source,target}_test_{normal,anomaly}_####[_attributes].wav
       evaluation: the same without the label word
+2022  train/ and names as in 2021, but one test/ for both domains
+      evaluation: test/section_NN_####.wav (or section_NN_test_####.wav), which hides the domain too
+
+2023 to 2026 are as 2022 with section 00 alone. What follows the number may be empty, with or without
+its underscore, and a section may be one digit: `section` is padded to two, the file's name stays.
 """
 
 from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
 from oddsound.errors import FileNameError
-from oddsound.recordings.clip import Clip, Domain, Label, Split
+from oddsound.recordings.clip import Clip, Domain, Label, Layout, Split
 
 FOLDERS = ("train", "test", "source_test", "target_test")
 """The folders of a machine type that hold its recordings."""
@@ -25,14 +30,18 @@ FOLDERS = ("train", "test", "source_test", "target_test")
 # Digits are bounded so that int() always takes them. No comma, quote or slash in what follows the
 # number, because score files are bare `name,value` lines.
 _NAME_2021 = re.compile(
-    r"(?P<prefix>section_(?P<section>[0-9]{2,6})_(?P<domain>source|target)_(?P<split>train|test)"
+    r"(?P<prefix>section_(?P<section>[0-9]{1,6})_(?P<domain>source|target)_(?P<split>train|test)"
     r"(?:_(?P<label>normal|anomaly))?)"
-    r"_(?P<number>[0-9]{4,8})(?:_(?P<attributes>[^,\"/\\]+))?\.wav"
+    r"_(?P<number>[0-9]{4,8})(?:_(?P<attributes>[^,\"/\\]*))?\.wav"
 )
+_NAME_2022 = re.compile(
+    r"(?P<prefix>section_(?P<section>[0-9]{1,6})(?:_test)?)_(?P<number>[0-9]{4,8})_?\.wav"
+)  # evaluation
 _NAME_2020 = re.compile(
     r"(?P<prefix>(?:(?P<label>normal|anomaly)_)?id_(?P<section>[0-9]{2,6}))_(?P<number>[0-9]{8})\.wav"
 )
-_EXAMPLES = "section_00_source_test_normal_0000.wav (2021) or normal_id_00_00000000.wav (2020)"
+_NAMES = (_NAME_2021, _NAME_2022, _NAME_2020)
+_EXAMPLES = "section_00_source_test_normal_0000.wav (2021 on) or normal_id_00_00000000.wav (2020)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +49,7 @@ class ScoreName:
     """A test recording's name as score files spell it; `prefix` is all that stands before the number.
 
     "section_03_source_test_0007.wav": section "03", domain "source", label None, number 7,
-    prefix "section_03_source_test", attributes "".
+    prefix "section_03_source_test", attributes "". "section_03_0007.wav": domain "".
     """
 
     section: str
@@ -49,6 +58,10 @@ class ScoreName:
     number: int
     prefix: str
     attributes: str = ""
+
+    @property
+    def is_of_2020(self) -> bool:
+        return not self.prefix.startswith("section_")
 
 
 def parse_clip(path: Path, machine: str, folder: str) -> Clip:
@@ -70,6 +83,20 @@ def parse_score_name(file: str) -> ScoreName:
     if split == "train":
         raise FileNameError(f"{shown(file)}: a training recording among test scores; remove its row")
     return name
+
+
+def layout_of(clips: Iterable[Clip]) -> Layout:
+    """The layout of one machine type's clips, told by their names and the folders of the test clips.
+
+    Training clips alone look the same in 2021 and later: they are taken for 2021's.
+    """
+    layout: Layout = "2021"
+    for clip in clips:
+        if not clip.file.startswith("section_"):
+            return "2020"
+        if clip.split == "test" and (clip.path.parent.name == "test" or not clip.domain):
+            layout = "2022"
+    return layout
 
 
 def section_in(file: str) -> str:
@@ -94,18 +121,19 @@ def did_you_mean(name: str, known: Collection[str]) -> str:
 
 
 def _parse(file: str, where: str) -> tuple[ScoreName, Split | None]:
-    """The name's parts and the split that it claims (None in 2020, whose names don't say)."""
-    match = _NAME_2021.fullmatch(file) or _NAME_2020.fullmatch(file)
+    """The name's parts and the split that it claims (None where names don't say: 2020, 2022's hidden)."""
+    match = next((m for pattern in _NAMES if (m := pattern.fullmatch(file))), None)
     if match is None or not file.isprintable():
         raise FileNameError(
             f"{shown(where)}: not a recording's name of a known layout, such as {_EXAMPLES}; "
             "rename it or move it away"
         )
     parts = match.groupdict()
+    no_domain = "source" if match.re is _NAME_2020 else ""
     name = ScoreName(
-        section=parts["section"],
-        domain=cast(Domain, parts.get("domain", "source")),
-        label=cast(Label | None, parts["label"]),
+        section=parts["section"].zfill(2),
+        domain=cast(Domain, parts.get("domain", no_domain)),
+        label=cast(Label | None, parts.get("label")),
         number=int(parts["number"]),
         prefix=parts["prefix"],
         attributes=parts.get("attributes") or "",
@@ -118,7 +146,7 @@ def _contradiction(name: ScoreName, split: Split | None, folder: str) -> str | N
     if split is None:
         homes: tuple[str, ...] = ("train", "test") if name.label == "normal" else ("test",)
     else:
-        homes = ("train",) if split == "train" else (f"{name.domain}_test",)
+        homes = ("train",) if split == "train" else (f"{name.domain}_test", "test")
     if split == "train" and name.label != "normal":
         return "a training recording must say normal; move it away or correct its name"
     if folder not in homes:

@@ -1,4 +1,4 @@
-"""From a folder of score CSVs, with a ground truth or with labels in the names, to AUC and pAUC."""
+"""From score CSVs, with a ground truth or with labels in the names, to score tables."""
 
 from __future__ import annotations
 
@@ -8,45 +8,74 @@ from pathlib import Path
 import numpy as np
 
 from oddsound.errors import ScoreError
-from oddsound.scoring.metrics import Definition
-from oddsound.scoring.omega import Cell, cells_of, terms
-from oddsound.scoring.score_files import read_ground_truth_folder, read_score_folder
-from oddsound.scoring.score_rows import CellKey, Problem, ScoreFile, differences, last_line
+from oddsound.scoring.ground_truth import GroundTruth, read_ground_truth
+from oddsound.scoring.score_files import check_grid, parse_scores
+from oddsound.scoring.score_rows import Problem, ScoreFile, differences, last_line
+from oddsound.scoring.table import ScoreTable
+from oddsound.scoring.years import rules_of, year_named
 
 
-def evaluate_folder(
-    scores: Path, ground_truth: Path | None = None, definition: Definition = "official"
-) -> tuple[Cell, ...]:
-    """One cell for each score CSV of the folder `scores`, by machine type, section and domain.
+def labelled_tables(
+    files: Mapping[str, bytes],
+    where: str,
+    ground_truth: Path | None = None,
+    year: str | None = None,
+    complete: bool = True,
+) -> dict[str, ScoreTable]:
+    """The score table of each machine type, by name, of one system's CSVs (content by name).
 
-    Without `ground_truth` the labels are those in the files' names. Raises ScoreError where a file is
-    damaged or missing, the sets of names differ, or a class is missing.
+    Tables hold test clips alone, labelled, without classes, under the rules of the year whose names the
+    CSVs have. where: their folder, for messages. ground_truth: the organisers', as `read_ground_truth`
+    takes it; without it labels and domains are those in the recordings' names. year: refuse CSVs that
+    are not named as in that year. complete: refuse sets that lack a cell. Raises ScoreError, by file and
+    line, where a file is damaged or missing, names differ, or a class is missing; ConfigError for an
+    unknown year.
     """
-    files = read_score_folder(scores)
-    truth = read_ground_truth_folder(ground_truth) if ground_truth is not None else None
-    if truth is not None:
-        _check_all_scored(scores, files, truth)
-    return tuple(made for file in files for made in _cells(file, labels(file, truth), definition))
+    found = parse_scores(files, where)
+    _check_year(found[0], year)
+    truth = read_ground_truth(ground_truth) if ground_truth is not None else None
+    if complete:
+        check_grid(where, [file.key for file in found])
+        _check_all_scored(where, found, truth)
+    machines = sorted({file.key.machine for file in found})
+    return {machine: _table([f for f in found if f.key.machine == machine], truth) for machine in machines}
 
 
-def _cells(file: ScoreFile, labels: Sequence[int], definition: Definition) -> tuple[Cell, ...]:
-    section, domain = (np.full(len(labels), name) for name in (file.key.section, file.key.domain))
-    found = terms(section, domain, np.array(labels, dtype=np.int8))
-    return cells_of(file.key.machine, found, np.array([row.value for row in file.rows]), definition)
+def _check_year(file: ScoreFile, year: str | None) -> None:
+    if year is not None and (layout := year_named(year).layout) != file.key.layout:
+        named = file.key._replace(layout=layout, domain=file.key.domain or "source").file("anomaly_score")
+        raise ScoreError(f"{file.where}: CSVs of {year} are named like {named}; give another --year")
 
 
-def _check_all_scored(folder: Path, files: Sequence[ScoreFile], truth: Mapping[CellKey, ScoreFile]) -> None:
+def _check_all_scored(where: str, files: Sequence[ScoreFile], truth: GroundTruth | None) -> None:
     """Of each machine type that is scored at all, all that the ground truth has must be."""
     scored = {file.key for file in files}
     machines = {key.machine for key in scored}
-    for key in truth:
+    for key in truth.labels if truth else ():
         if key.machine in machines and key not in scored:
             raise ScoreError(
-                f"{folder}: {key.file('anomaly_score')} is missing; the ground truth has its cell"
+                f"{where}: {key.file('anomaly_score')} is missing; the ground truth has its cell"
             )
 
 
-def labels(scores: ScoreFile, truth: Mapping[CellKey, ScoreFile] | None = None) -> list[int]:
+def _table(files: Sequence[ScoreFile], truth: GroundTruth | None) -> ScoreTable:
+    """Of the files of one machine type."""
+    rows = [row for file in files for row in file.rows]
+    return ScoreTable(
+        machine=files[0].key.machine,
+        classes=(),
+        file=np.array([row.file for row in rows]),
+        section=np.array([row.name.section for row in rows]),
+        domain=np.array([domain for file in files for domain in _domains(file, truth)]),
+        split=np.full(len(rows), "test"),
+        label=np.array([label for file in files for label in labels(file, truth)], dtype=np.int8),
+        score=np.array([row.value for row in rows], dtype=np.float64),
+        probabilities=np.zeros((len(rows), 1, 0)),
+        rules=rules_of(files[0].key.layout),
+    )
+
+
+def labels(scores: ScoreFile, truth: GroundTruth | None = None) -> list[int]:
     """The label of each row, 0 or 1: from the ground truth, or without one from the names.
 
     Raises ScoreError, by file and line, where the two sets of files differ, a name hides its label or
@@ -60,6 +89,15 @@ def labels(scores: ScoreFile, truth: Mapping[CellKey, ScoreFile] | None = None) 
     return found
 
 
+def _domains(scores: ScoreFile, truth: GroundTruth | None) -> list[str]:
+    known = truth.domains.get(scores.key, {}) if truth else {}
+    for row in scores.rows:
+        if row.name.domain and known.get(row.file, row.name.domain) != row.name.domain:
+            what = f"{row.file}: its name and the ground truth disagree on its domain; use the right one"
+            raise ScoreError(str(Problem(scores.where, row.line, what)))
+    return [known.get(row.file, row.name.domain) for row in scores.rows]
+
+
 def _labels_of_names(scores: ScoreFile) -> list[int]:
     for row in scores.rows:
         if row.name.label is None:
@@ -68,10 +106,10 @@ def _labels_of_names(scores: ScoreFile) -> list[int]:
     return [int(row.name.label == "anomaly") for row in scores.rows]
 
 
-def _labels_of_truth(scores: ScoreFile, truth: Mapping[CellKey, ScoreFile]) -> list[int]:
-    if scores.key not in truth:
+def _labels_of_truth(scores: ScoreFile, truth: GroundTruth) -> list[int]:
+    if scores.key not in truth.labels:
         raise ScoreError(f"{scores.where}: the ground truth has no {scores.key.file('ground_truth')}; add it")
-    known = {row.file: int(row.value) for row in truth[scores.key].rows}
+    known = {row.file: int(row.value) for row in truth.labels[scores.key].rows}
     if problems := differences(scores, known, "the ground truth"):
         raise ScoreError(str(problems[0]))
     for row in scores.rows:

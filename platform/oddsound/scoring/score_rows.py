@@ -2,8 +2,8 @@
 
 A line is `file.wav,value`: no header, LF. The official evaluator compares sorted order and length
 alone, so it scores a file with wrong names without a word. Here each name must be a recording's
-name, of the section and domain that the CSV's own name says, once, and the numbers of 2021's names
-must run from 0 without a gap, which finds a missing row where there is no ground truth to compare.
+name, of the section and domain that the CSV's own name says, once, and from 2021 on the numbers of the
+names must run without a gap, which finds a missing row where there is no ground truth to compare.
 """
 
 from __future__ import annotations
@@ -15,27 +15,37 @@ from math import isfinite
 from typing import Literal, NamedTuple
 
 from oddsound.errors import FileNameError
+from oddsound.recordings.clip import Layout
 from oddsound.recordings.names import ScoreName, parse_score_name
 
 Kind = Literal["anomaly_score", "decision_result", "ground_truth"]
 _FILE = re.compile(
     r"(?P<kind>anomaly_score|decision_result|ground_truth)_(?P<machine>[A-Za-z0-9][A-Za-z0-9_-]*)"
-    r"_section_(?P<section>[0-9]{2,6})_(?P<domain>source|target)(?:_test)?\.csv"
+    r"_(?:section_(?P<section>[0-9]{1,6})(?:_(?P<domain>source|target))?(?:_test)?"
+    r"|id_(?P<id>[0-9]{2,6}))\.csv"
 )
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _CRLF = "lines end in CRLF; write LF alone, e.g. by: sed -i 's/\\r$//' FILE"
 
 
 class CellKey(NamedTuple):
-    """Which machine type, section ("00") and domain a CSV is of."""
+    """Which machine type, section ("00") and domain a CSV is of, and in which year's naming.
+
+    CSVs of 2022 and later hold all domains: domain "". Those of 2020 have "source", as their clips.
+    """
 
     machine: str
     section: str
     domain: str
+    layout: Layout = "2021"
 
     def file(self, kind: Kind) -> str:
-        """The name of this cell's CSV: `anomaly_score_fan_section_00_source_test.csv`."""
-        return f"{kind}_{self.machine}_section_{self.section}_{self.domain}_test.csv"
+        """The name of this cell's CSV: `anomaly_score_fan_section_00_source_test.csv`, from 2022 on
+        `anomaly_score_fan_section_00_test.csv`, in 2020 `anomaly_score_fan_id_00.csv`."""
+        if self.layout == "2020":
+            return f"{kind}_{self.machine}_id_{self.section}.csv"
+        domain = f"{self.domain}_" if self.layout == "2021" else ""
+        return f"{kind}_{self.machine}_section_{self.section}_{domain}test.csv"
 
 
 class Problem(NamedTuple):
@@ -78,7 +88,13 @@ def parse_file_name(name: str) -> tuple[Kind, CellKey] | None:
     if match is None:
         return None
     kind: Kind = match["kind"]  # type: ignore[assignment]
-    return kind, CellKey(match["machine"], match["section"], match["domain"])
+    return kind, _key(match["machine"], match["section"], match["domain"], match["id"])
+
+
+def _key(machine: str, section: str | None, domain: str | None, number: str | None) -> CellKey:
+    if number is not None:
+        return CellKey(machine, number, "source", "2020")
+    return CellKey(machine, str(section).zfill(2), domain or "", "2021" if domain else "2022")
 
 
 def inspect(content: bytes, where: str, kind: Kind, key: CellKey) -> tuple[ScoreFile, list[Problem]]:
@@ -102,21 +118,25 @@ def inspect(content: bytes, where: str, kind: Kind, key: CellKey) -> tuple[Score
     return ScoreFile(where, key, tuple(rows)), problems
 
 
-def gaps(scores: ScoreFile) -> list[Problem]:
-    """Where the numbers of names of 2021 (per label) don't run from 0 without a gap.
+def gaps(scores: ScoreFile, first: int | None = None) -> list[Problem]:
+    """Where the numbers of the names don't run from `first` without a gap; None: from 0, from 2022 on 0 or 1.
 
-    In all 42 development and all 42 evaluation CSVs of 2021 they do. Names of 2020 are not looked at.
+    In all 42 development and all 42 evaluation CSVs of 2021 they do, for each label apart. From 2022 on
+    some run through a whole CSV, and 2024's from 1. Names of 2020 are not looked at.
     """
+    rows = [row for row in scores.rows if not row.name.is_of_2020]
+    is_late = scores.key.layout == "2022"
+    is_one_run = is_late and len({row.name.number for row in rows}) == len(rows)
     expected: dict[str, int] = {}
     problems = []
-    for row in sorted(scores.rows, key=lambda row: (row.name.prefix, row.name.number)):
-        if not row.name.prefix.startswith("section_"):
-            continue
-        missing = expected.get(row.name.prefix, 0)
-        if row.name.number > missing:
+    runs = {id(row): "" if is_one_run else row.name.prefix for row in rows}
+    for row in sorted(rows, key=lambda row: (runs[id(row)], row.name.number)):
+        run, number = runs[id(row)], row.name.number
+        missing = expected.get(run, int(is_late and number == 1) if first is None else first)
+        if number > missing:
             what = f"{row.name.prefix}_{missing:04d} is missing before {row.file}; add its row"
             problems.append(Problem(scores.where, row.line, what))
-        expected[row.name.prefix] = row.name.number + 1
+        expected[run] = number + 1
     return problems
 
 
@@ -174,9 +194,11 @@ def _row(line: int, text: str, kind: Kind, key: CellKey) -> tuple[Row | None, st
     except FileNameError as error:
         hint = " (a header? remove the line)" if line == 1 and not _NUMBER.fullmatch(written) else ""
         return None, f"{error}{hint}"
-    if (name.section, name.domain) != (key.section, key.domain):
-        what = f"{file} is of section {name.section}, {name.domain}"
-        return None, f"{what}, this file of section {key.section}, {key.domain}; move the row"
+    if name.section != key.section or (key.domain and name.domain != key.domain):
+        of_name, of_key = (", ".join(filter(None, (x.section, x.domain))) for x in (name, key))
+        return None, f"{file} is of section {of_name}, this file of section {of_key}; move the row"
+    if key.layout != "2021" and name.is_of_2020 != (key.layout == "2020"):
+        return None, f"{file} isn't named as in the year whose CSVs are named like this one; use one year's"
     value, wrong = _value(written, kind)
     return (None, f"{file}: {wrong}") if wrong else (Row(line, file, value, name), "")
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from oddsound.errors import SubmissionError
 from oddsound.recordings.names import shown
-from oddsound.scoring.score_files import MAX_BYTES
+from oddsound.scoring.score_files import MAX_BYTES, read_bytes
 from oddsound.scoring.score_rows import Problem
 from oddsound.submission.authors import LABEL
 
@@ -40,11 +40,12 @@ def read_package(path: Path) -> Package:
     package (2,000 files, 128 MiB).
     """
     package = Package()
-    try:
-        entries = _zip_entries(path, package.problems) if path.is_file() else _folder_entries(path, package)
-        _sort_in(entries, package)
-    except (OSError, zipfile.BadZipFile) as error:
-        raise SubmissionError(f"{path}: can't be read ({error})") from error
+    for parts, content in _entries(path, package.problems):
+        if len(parts) == 2:
+            package.systems.setdefault(parts[0], {})[parts[1]] = content
+        elif not (len(parts) == 1 and parts[0].endswith(".pdf")):
+            name = shown("/".join(parts))
+            package.problems.append(Problem(name, 1, "not part of a package; remove it"))
     if not package.systems:
         why = f" ({package.problems[0]})" if package.problems else ""
         raise SubmissionError(
@@ -53,34 +54,78 @@ def read_package(path: Path) -> Package:
     return package
 
 
-def _sort_in(entries: Iterator[Entry], package: Package) -> None:
+def systems_at(path: Path) -> dict[str, dict[str, bytes]]:
+    """The CSVs (content by file name) of each system at `path`, by the system's name.
+
+    path: one score CSV, named by its stem; a folder of CSVs, named by itself; a package's folder or zip
+    with a folder of CSVs for each system, named by the folder (CSVs at the top of a zip: by the zip).
+    Folders without an anomaly_score_*.csv and other files are left alone. Raises SubmissionError where
+    there is no score CSV, or one can't be read.
+    """
+    if path.is_file() and path.suffix == ".csv":
+        return {path.stem: {path.name: read_bytes(path)}}
+    if _is_plain(path):
+        of_system = {csv.name: read_bytes(csv) for csv in sorted(path.glob("*.csv"))}
+        return {path.resolve().name: of_system}
+    systems: dict[str, dict[str, bytes]] = {}
+    problems: list[Problem] = []
+    for parts, content in _entries(path, problems):
+        if parts[-1].endswith(".csv"):
+            systems.setdefault("/".join(parts[:-1]) or path.stem, {})[parts[-1]] = content
+    if unread := [problem for problem in problems if problem.file.endswith(".csv")]:
+        raise SubmissionError(f"{path}: {unread[0]}")
+    systems = {name: files for name, files in sorted(systems.items()) if any(map(_is_score_csv, files))}
+    if not systems:
+        raise SubmissionError(f"{path}: no anomaly_score_*.csv in it; give the folder or zip that has them")
+    return systems
+
+
+def place_of(path: Path, system: str) -> str:
+    """Where the CSVs of this one of `systems_at(path)` are, as messages shall say it."""
+    if path.is_file() and path.suffix == ".csv":
+        return shown(path.parent)
+    return shown(path) if _is_plain(path) else shown(f"{path}/{system}")
+
+
+def _is_plain(path: Path) -> bool:
+    return path.is_dir() and any(path.glob("anomaly_score_*.csv"))
+
+
+def _is_score_csv(name: str) -> bool:
+    return name.startswith("anomaly_score_") and name.endswith(".csv")
+
+
+def _entries(path: Path, problems: list[Problem]) -> Iterator[Entry]:
+    """Every file of the folder or zip that can be read, up to what a package may hold."""
     total = 0
-    for count, (parts, content) in enumerate(entries, start=1):
-        total += len(content)
-        if count > MAX_FILES or total > MAX_TOTAL_BYTES:
-            raise SubmissionError(f"more than {MAX_FILES} files or {MAX_TOTAL_BYTES} bytes; not a package")
-        name = shown("/".join(parts))
-        if len(parts) == 2:
-            package.systems.setdefault(parts[0], {})[parts[1]] = content
-        elif not (len(parts) == 1 and parts[0].endswith(".pdf")):
-            package.problems.append(Problem(name, 1, "not part of a package; remove it"))
+    try:
+        entries = _zip_entries(path, problems) if path.is_file() else _folder_entries(path, problems)
+        for count, (parts, content) in enumerate(entries, start=1):
+            total += len(content)
+            if count > MAX_FILES or total > MAX_TOTAL_BYTES:
+                raise SubmissionError(
+                    f"more than {MAX_FILES} files or {MAX_TOTAL_BYTES} bytes; not a package"
+                )
+            yield parts, content
+    except (OSError, zipfile.BadZipFile) as error:
+        raise SubmissionError(f"{path}: can't be read ({error})") from error
 
 
-def _folder_entries(path: Path, package: Package) -> Iterator[Entry]:
+def _folder_entries(path: Path, problems: list[Problem]) -> Iterator[Entry]:
     if not path.is_dir():
         raise SubmissionError(f"{path}: no such folder or zip")
     root = path / "task2" if (path / "task2").is_dir() else path
     label = root.resolve().name
-    above = (label,) if LABEL.fullmatch(label) or any(root.glob("anomaly_score_*.csv")) else ()
+    above = (label,) if LABEL.fullmatch(label) or _is_plain(root) else ()
     for file in sorted(file for file in root.rglob("*") if not file.is_dir()):
         parts = (*above, *file.relative_to(root).parts)
         if not file.is_file():  # opening a pipe would wait for ever
-            package.problems.append(Problem(shown("/".join(parts)), 1, "not a plain file; remove it"))
+            problems.append(Problem(shown("/".join(parts)), 1, "not a plain file; remove it"))
             continue
         with file.open("rb") as stream:
             content = stream.read(MAX_BYTES + 1)
         if len(content) > MAX_BYTES:
-            package.problems.append(_too_large("/".join(parts)))
+            problems.append(_too_large("/".join(parts)))
         else:
             yield parts, content
 

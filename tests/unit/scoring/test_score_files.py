@@ -3,15 +3,29 @@ from pathlib import Path
 import pytest
 
 from oddsound.errors import ScoreError
-from oddsound.scoring.evaluation import evaluate_folder
-from oddsound.scoring.score_files import read_ground_truth_folder, read_score_folder, read_scores
-from oddsound.scoring.score_rows import CellKey, parse_file_name
+from oddsound.scoring.evaluation import labelled_tables
+from oddsound.scoring.omega import Cell, cells
+from oddsound.scoring.score_files import parse_scores, read_ground_truth_folder, read_scores
+from oddsound.scoring.score_rows import CellKey, ScoreFile, parse_file_name
 
 NAME = "anomaly_score_fan_section_00_source_test.csv"
 KEY = CellKey("fan", "00", "source")
 NORMAL = [f"section_00_source_test_normal_{i:04d}.wav,{i}.5" for i in range(3)]
 ANOMALY = [f"section_00_source_test_anomaly_{i:04d}.wav,{i + 2}.25e0" for i in range(3)]
 GOOD = NORMAL + ANOMALY
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.glob("*.csv")}
+
+
+def evaluate_folder(scores: Path, truth: Path | None = None) -> list[Cell]:
+    tables = labelled_tables(contents(scores), str(scores), truth)
+    return [cell for table in tables.values() for cell in cells(table)]
+
+
+def read_score_folder(folder: Path) -> list[ScoreFile]:
+    return parse_scores(contents(folder), str(folder))
 
 
 def write(folder: Path, lines: list[str], name: str = NAME, end: str = "\n") -> Path:
@@ -95,7 +109,7 @@ def test_names_of_files(machine: str) -> None:
     assert parse_file_name(f"decision_result_{machine}_section_03_target.csv") == ("decision_result", key)
 
 
-@pytest.mark.parametrize("name", ["result.csv", "anomaly_score_fan_section_0_source.csv", "x" + NAME])
+@pytest.mark.parametrize("name", ["result.csv", "anomaly_score_fan_section_0_both.csv", "x" + NAME])
 def test_other_names_are_none_of_ours(name: str) -> None:
     assert parse_file_name(name) is None
 
@@ -111,8 +125,8 @@ def test_folder_is_sorted_and_leaves_others_alone(tmp_path: Path) -> None:
 def test_folder_errors(tmp_path: Path) -> None:
     with pytest.raises(ScoreError, match=r"has no anomaly_score_"):
         read_score_folder(tmp_path)
-    with pytest.raises(ScoreError, match=r"is not a folder with anomaly_score_"):
-        read_score_folder(tmp_path / "none")
+    with pytest.raises(ScoreError, match=r"is not a folder with ground_truth_"):
+        read_ground_truth_folder(tmp_path / "none")
     write(tmp_path, GOOD)
     write(tmp_path, GOOD, NAME.replace("_test", ""))
     with pytest.raises(ScoreError, match=r"the same cell as"):
@@ -129,7 +143,7 @@ def test_a_missing_csv_of_a_machine_type_is_named(tmp_path: Path) -> None:
         lines = [line.replace("00_source", cell) for line in GOOD]
         write(tmp_path, lines, f"anomaly_score_fan_section_{section}_{domain}_test.csv")
     with pytest.raises(ScoreError, match=r"anomaly_score_fan_section_01_target_test.csv is missing"):
-        read_score_folder(tmp_path)
+        evaluate_folder(tmp_path)
 
 
 @pytest.mark.parametrize(("lines", "missing"), [(NORMAL, "anomalous"), (ANOMALY, "normal")])

@@ -11,6 +11,7 @@ from tests.unit.submission.systems import OFFICIAL, authors, small_systems
 from oddsound.cli.submission import submission
 from oddsound.errors import SubmissionError
 from oddsound.recordings.index import index_folder
+from oddsound.scoring.score_rows import CellKey
 from oddsound.submission.check import check_package
 from oddsound.submission.expected import of_data, official_2021
 from oddsound.submission.package import Submission, write_submission
@@ -234,7 +235,7 @@ class TestAgainstData:
     def test_evaluation_clips_go_first(self, tmp_path: Path, written: Submission) -> None:
         data = self.recordings(tmp_path / "data", written)
         (data / "fan" / "source_test" / "section_03_source_test_0000.wav").touch()
-        assert [(*key,) for key in of_data(index_folder(data))] == [("fan", "03", "source")]
+        assert list(of_data(index_folder(data))) == [CellKey("fan", "03", "source")]
 
     def test_machine_needs_data(self, tmp_path: Path, written: Submission) -> None:
         assert run(written.folder, "--machines", "fan").exit_code == 2
