@@ -1,6 +1,6 @@
-"""S1-S4 as models that anyone can load, as `tracking.packaged` has those of single trials.
+"""Systems as models that anyone can load, as `tracking.packaged` has those of single trials.
 
-    ensemble.json                      by machine type its fusion, members and thresholds
+    ensemble.json                      by machine type its fusion, what it learned, members and thresholds
     members/<machine>/<trial>/         each member's config.json, detector.json and weights.safetensors
     MLmodel, oddsound_model.py, …      for MLflow's own tools
     manifest.json                      the SHA-256 of each of them
@@ -15,12 +15,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from oddsound.config import Strict, TrialConfig
-from oddsound.ensemble.fusions import FUSIONS, fuse
+from oddsound.ensemble.fusions import FUSIONS, Fitted, FusionState
 from oddsound.ensemble.systems import MachineSystem, Member, System
 from oddsound.errors import ModelError, RecordingError
 from oddsound.scoring.table import ScoreTable
@@ -51,13 +51,15 @@ class MemberFacts(Strict):
 
 class MachineFacts(Strict):
     """How one machine type's members, the best one first, become one; `pinned_to_s1`: why it is S1's model,
-    "" where it isn't. The thresholds of `sections` are those of the fused training scores."""
+    "" where it isn't. `state`: what the fusion learned of these members; {} where that is nothing, and in
+    models of earlier versions. The thresholds of `sections` are those of the fused training scores."""
 
     fusion: str
     pinned_to_s1: str
     omega: Finite | None
     omega_raw: Finite | None
     members: tuple[MemberFacts, ...] = Field(min_length=1)
+    state: dict[str, Any] = Field(default_factory=dict)
     sections: dict[str, SectionFacts]
 
 
@@ -76,6 +78,7 @@ class Fused:
     where: str
     machine: str
     facts: MachineFacts
+    fitted: Fitted
     detectors: tuple[Detector, ...]
 
     @property
@@ -92,7 +95,7 @@ class Fused:
 
     def table(self, clips: Sequence[NewClip]) -> ScoreTable:
         """The fused scores of the clips. Errors as those of `Detector.table`."""
-        return fuse(self.facts.fusion, [detector.table(clips) for detector in self.detectors])
+        return self.fitted.apply([detector.table(clips) for detector in self.detectors])
 
 
 def package_system(system: System, models: Mapping[tuple[str, str], Path], folder: Path) -> str:
@@ -129,6 +132,7 @@ def _machine_facts(of: MachineSystem) -> MachineFacts:
         members=tuple(
             MemberFacts(trial=m.trial, omega=m.omega, weights_sha256=m.weights_sha256) for m in of.members
         ),
+        state=of.fitted.state.model_dump(mode="json"),
         sections=section_facts(of.table),
     )
 
@@ -155,11 +159,30 @@ def read_system(sealed: Sealed) -> EnsembleFacts:
     """What a system's model says of itself. Raises ModelError where it is none."""
     facts = sealed.document(ENSEMBLE, EnsembleFacts)
     for machine, of in facts.machines.items():
-        if of.fusion not in FUSIONS:
-            raise ModelError(
-                f"{sealed.where}: {machine} has the fusion {of.fusion!r}, unknown to this version"
-            )
+        _fitted(f"{sealed.where}: {machine}", of)
     return facts
+
+
+def _fitted(where: str, of: MachineFacts) -> Fitted:
+    """The fusion with its state. Raises ModelError where one of them is none of ours, or of other members."""
+    if of.fusion not in FUSIONS:
+        raise ModelError(f"{where} has the fusion {of.fusion!r}, unknown to this version")
+    n_members = len(of.members)
+    kind = FusionState if n_members == 1 else FUSIONS[of.fusion].State
+    try:
+        state = kind.model_validate(of.state)
+    except ValidationError as error:
+        why = " ".join(str(error).splitlines()[:3])[:300]
+        raise ModelError(
+            f"{where}: the state of its fusion {of.fusion} isn't what oddsound wrote ({why})"
+        ) from error
+    if state.n_members() not in (None, n_members):
+        raise ModelError(
+            f"{where}: the state of fusion {of.fusion} is of {state.n_members()} members; it has {n_members}"
+        )
+    if lacking := state.lacks(list(of.sections)):
+        raise ModelError(f"{where}: the state of its fusion {of.fusion} lacks section {lacking[0]}")
+    return Fitted(of.fusion, state, tuple(range(n_members)), n_members)
 
 
 def load_fused(sealed: Sealed, facts: EnsembleFacts, machine: str) -> Fused:
@@ -176,7 +199,7 @@ def load_fused(sealed: Sealed, facts: EnsembleFacts, machine: str) -> Fused:
     detectors = tuple(_load_members(sealed, machine, of.members))
     if len({detector.sample_rate for detector in detectors}) > 1:
         raise ModelError(f"{sealed.where}: the members of {machine} are of different sample rates")
-    return Fused(sealed.where, machine, of, detectors)
+    return Fused(sealed.where, machine, of, _fitted(f"{sealed.where}: {machine}", of), detectors)
 
 
 def _load_members(sealed: Sealed, machine: str, members: Iterable[MemberFacts]) -> Iterable[Detector]:

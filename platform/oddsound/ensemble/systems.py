@@ -1,9 +1,9 @@
-"""The four systems S1 to S4 of the paper (§4), from each machine type's best trials.
+"""The systems that are submitted: S1 to S4 of the paper (§4), or one to four of any fusions.
 
 The paper puts S1's model for Valve into S2 to S4, because their members are poor there. The rule
-here is the general one: a machine type that is pinned by configuration, whose ensemble has a lower
-Ω than its best single model, or whose members (autoencoders) have no softmax for S4 to average, is
-S1's. The ensemble's own Ω is kept beside it. As the
+here is the general one: a machine type that is pinned by configuration, whose fusion has a lower
+Ω than its best single model, or whose members (autoencoders) have no softmax to average, is
+S1's. The fusion's own Ω is kept beside it. As the
 paper's choice, this one looks at the labels of the development test clips.
 """
 
@@ -13,25 +13,24 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from oddsound.ensemble.fusions import fuse
+from oddsound.ensemble.fusions import FUSIONS, Fitted, fit, fusion_of
 from oddsound.errors import ConfigError, ScoreError
 from oddsound.scoring.omega import cells
 from oddsound.scoring.omega import omega as omega_of
 from oddsound.scoring.table import ScoreTable
 
 Pinned = Literal["", "configured", "worse", "no softmax"]
-RECIPES = (
-    (1, "best single model", "best"),
-    (2, "mean anomaly score", "mean"),
-    (3, "maximum anomaly score", "max"),
-    (4, "mean softmax", "mean_softmax"),
-)
-"""Number, name and fusion of each system, in the order of Table 1."""
+PAPER_FUSIONS = ("best", "mean", "max", "mean_softmax")
+"""The fusions of S1 to S4, in the order of Table 1."""
+MAX_SYSTEMS = 4
+"""What the challenge lets a team submit."""
+TOP_K = 5
 
 
 @dataclass(frozen=True, eq=False)
 class Member:
-    """One trial as an ensemble sees it. `config` is the trial's configuration as nested dicts."""
+    """One trial as an ensemble sees it. `config` is the trial's configuration as nested dicts;
+    `ranked_by` the figure by which it is better than another, None: its Ω."""
 
     trial: str
     omega: float
@@ -39,15 +38,21 @@ class Member:
     config: dict[str, Any]
     table: ScoreTable
     weights_sha256: str
+    ranked_by: float | None = None
+
+    @property
+    def rank(self) -> tuple[float, str]:
+        """Sorts the best one first; ties go to the lower trial hash."""
+        return -(self.omega if self.ranked_by is None else self.ranked_by), self.trial
 
 
 @dataclass(frozen=True, eq=False)
 class MachineSystem:
     """One machine type within one system.
 
-    `table` is what is submitted and `members` are the trials that it is made of: S1's alone where
-    `pinned_to_s1` says why. `omega` is the table's; `omega_raw` is the fusion's of all members, before
-    the pin. Both are None where no test clip is labelled.
+    `table` is what is submitted and `members` are the trials that it is made of, by `fitted`: S1's alone
+    where `pinned_to_s1` says why. `omega` is the table's; `omega_raw` is the fusion's of all its members,
+    before the pin. Both are None where no test clip is labelled.
     """
 
     machine: str
@@ -57,6 +62,7 @@ class MachineSystem:
     fusion: str
     pinned_to_s1: Pinned
     omega_raw: float | None
+    fitted: Fitted
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,56 +75,114 @@ class System:
 
 
 def build_systems(
-    members_by_machine: Mapping[str, Sequence[Member]], pinned: Collection[str] = (), fallback: bool = True
+    candidates_by_machine: Mapping[str, Sequence[Member]],
+    pinned: Collection[str] = (),
+    fallback: bool = True,
+    *,
+    top_k: int = TOP_K,
+    fusions: Sequence[str] = PAPER_FUSIONS,
+    strict: bool = False,
 ) -> tuple[System, ...]:
-    """S1 to S4 from each machine type's chosen members (all that are given are used).
+    """One system a fusion, in the order given, from each machine type's candidates.
 
-    Members are taken by Ω, the highest first, then by trial. pinned: machine types that are S1's in
-    every system. fallback: also take S1's where the ensemble's Ω is lower. Raises ScoreError where a
-    machine type has no member or its members can't be fused, ConfigError where a pinned one isn't there.
+    Candidates are ranked by `Member.ranked_by`, the highest first, then by trial. A fusion that chooses its
+    members is given all of them, the others the first `top_k`. pinned: machine types that are the best
+    single model in every system. fallback: also where the fusion's Ω is lower. strict: refuse a machine
+    type with fewer than `top_k` candidates.
+
+    Raises ScoreError where a machine type has no candidate or too few, or they can't be fused, ConfigError
+    for unknown, repeated, no or more than four fusions, or a pinned machine type that isn't there.
     """
-    _check_pinned(pinned, members_by_machine)
-    ranked = {machine: _ranked(machine, members) for machine, members in members_by_machine.items()}
-    singles = {machine: _machine_system(machine, "best", members) for machine, members in ranked.items()}
-    systems = [System(1, RECIPES[0][1], singles)]
-    for number, name, fusion in RECIPES[1:]:
+    _check_fusions(fusions, top_k)
+    _check_pinned(pinned, candidates_by_machine)
+    ranked = {machine: ranked_members(machine, of) for machine, of in candidates_by_machine.items()}
+    for machine, members in ranked.items() if strict else ():
+        _refuse_few(machine, len(members), top_k)
+    singles = {machine: _fused(machine, "best", members, top_k) for machine, members in ranked.items()}
+    systems = []
+    for number, fusion in enumerate(fusions, start=1):
         machines = {
-            machine: _ensemble(singles[machine], fusion, members, machine in pinned, fallback)
+            machine: _machine_system(singles[machine], fusion, members, top_k, machine in pinned, fallback)
             for machine, members in ranked.items()
         }
-        systems.append(System(number, name, machines))
+        systems.append(System(number, FUSIONS[fusion].title, machines))
     return tuple(systems)
 
 
-def _ranked(machine: str, members: Sequence[Member]) -> tuple[Member, ...]:
+def all_fusions(members: Sequence[Member], top_k: int = TOP_K) -> dict[str, MachineSystem]:
+    """Every fusion of the registry for one machine type's candidates, none pinned, in the registry's order.
+
+    Left out are those that can't be: without a softmax, or without labelled clips that they learn from.
+    Raises ScoreError where there is no candidate or they can't be fused.
+    """
+    if not members:
+        raise ScoreError("no finished trial to fuse; run the search to its end")
+    machine = members[0].table.machine
+    ranked = ranked_members(machine, members)
+    first = ranked[0].table
+    is_labelled = bool(len(first.labelled()))
+    return {
+        name: _fused(machine, name, ranked, top_k)
+        for name, fusion in FUSIONS.items()
+        if (first.classes or not fusion.needs_softmax) and (is_labelled or not fusion.uses_labels)
+    }
+
+
+def ranked_members(machine: str, members: Sequence[Member]) -> tuple[Member, ...]:
+    """The best one first. Raises ScoreError where there is none, or one of another machine type."""
     if not members:
         raise ScoreError(f"{machine}: no finished trial to build a system of; run its search to the end")
     for member in members:
         if member.table.machine != machine:
             raise ScoreError(f"{machine}: trial {member.trial} is of {member.table.machine}")
-    return tuple(sorted(members, key=lambda member: (-member.omega, member.trial)))
+    return tuple(sorted(members, key=lambda member: member.rank))
 
 
-def _machine_system(machine: str, fusion: str, members: tuple[Member, ...]) -> MachineSystem:
-    table = fuse(fusion, [member.table for member in members])
+def _fused(machine: str, fusion: str, ranked: tuple[Member, ...], top_k: int) -> MachineSystem:
+    given = ranked if FUSIONS[fusion].chooses else ranked[:top_k]
+    tables = [member.table for member in given]
+    fitted = fit(fusion, tables, top_k)
+    table = fitted.apply(tables)
     found = omega_of(cells(table)) if len(table.labelled()) else None
-    used = members[:1] if fusion == "best" else members
-    return MachineSystem(machine, table, used, found, fusion, "", found)
+    used = tuple(given[i] for i in fitted.used)
+    return MachineSystem(machine, table, used, found, fusion, "", found, fitted.alone())
 
 
-def _ensemble(
-    single: MachineSystem, fusion: str, members: tuple[Member, ...], is_pinned: bool, fallback: bool
+def _machine_system(
+    single: MachineSystem,
+    fusion: str,
+    ranked: tuple[Member, ...],
+    top_k: int,
+    is_pinned: bool,
+    fallback: bool,
 ) -> MachineSystem:
-    if fusion == "mean_softmax" and not single.table.classes:
+    if fusion == single.fusion:
+        return single
+    if FUSIONS[fusion].needs_softmax and not single.table.classes:
         return replace(single, fusion=fusion, pinned_to_s1="no softmax")
-    raw = _machine_system(single.machine, fusion, members)
+    raw = _fused(single.machine, fusion, ranked, top_k)
     worse = raw.omega is not None and single.omega is not None and raw.omega < single.omega
     why: Pinned = "configured" if is_pinned else "worse" if fallback and worse else ""
-    if not why:
-        return raw
-    return MachineSystem(
-        single.machine, single.table, single.members, single.omega, fusion, why, raw.omega_raw
-    )
+    return replace(single, fusion=fusion, pinned_to_s1=why, omega_raw=raw.omega_raw) if why else raw
+
+
+def _refuse_few(machine: str, n_candidates: int, top_k: int) -> None:
+    if n_candidates < top_k:
+        raise ScoreError(
+            f"{machine}: {n_candidates} finished trials, fewer than the {top_k} asked for; search on, ask "
+            "for fewer, or build with what there is (not strict)"
+        )
+
+
+def _check_fusions(fusions: Sequence[str], top_k: int) -> None:
+    for name in fusions:
+        fusion_of(name)
+    if not 1 <= len(fusions) <= MAX_SYSTEMS or len(set(fusions)) < len(fusions):
+        raise ConfigError(
+            f"fusions {', '.join(fusions) or '(none)'}: one to {MAX_SYSTEMS} different ones make the systems"
+        )
+    if top_k < 1:
+        raise ConfigError(f"top_k {top_k}; a system is made of one trial at least")
 
 
 def _check_pinned(pinned: Collection[str], machines: Collection[str]) -> None:

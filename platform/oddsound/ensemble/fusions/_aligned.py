@@ -29,7 +29,9 @@ def _check(first: ScoreTable, other: ScoreTable, position: int) -> None:
     if len(other) != len(first):
         raise differ(f"the number of clips ({len(other)}, {len(first)})")
     for name in _COLUMNS:
-        unlike = np.flatnonzero(getattr(other, name) != getattr(first, name))
+        if (column := getattr(other, name)) is getattr(first, name):
+            continue
+        unlike = np.flatnonzero(column != getattr(first, name))
         if unlike.size:
             row = int(unlike[0])
             raise differ(f"the {name} of row {row + 1} ({other.file[row]}, {first.file[row]})")

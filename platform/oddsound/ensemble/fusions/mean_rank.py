@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Annotated
 
 import numpy as np
@@ -17,7 +18,7 @@ from oddsound.training.facts import Finite
 
 
 def _rising(scores: tuple[float, ...]) -> tuple[float, ...]:
-    if any(b < a for a, b in zip(scores, scores[1:], strict=False)):
+    if any(b < a for a, b in pairwise(scores)):
         raise ValueError("the scores that ranks are taken among must rise")
     return scores
 
