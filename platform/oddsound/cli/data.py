@@ -11,6 +11,7 @@ from oddsound.cli.options import machines_option
 
 if TYPE_CHECKING:
     from oddsound.recordings.index import DataIndex
+    from oddsound.recordings.reader import WaveHeader
 
 _COLUMNS = ("machine", "section", "domain", "split", "label", "clips", "seconds")
 
@@ -36,12 +37,16 @@ def check(folder: Path, as_json: bool) -> None:
     """
     from oddsound.errors import DataError
     from oddsound.recordings.index import check_folder
+    from oddsound.recordings.reader import probe
 
     index, bad = check_folder(folder)
-    rows = _rows(index)
+    headers = {clip.path: probe(clip.path) for clip in index.clips}
+    rows = _rows(index, headers)
     click.echo(_json(folder, rows, bad) if as_json else _table(rows))
     for _, reason in bad:
         click.echo(reason, err=True)
+    if two := sum(header.n_channels > 1 for header in headers.values()):
+        click.echo(f"{two} recordings have two channels; the first one is used", err=True)
     if bad:
         total = len(index.clips) + len(bad)
         raise DataError(f"{folder}: {len(bad)} of {total} are bad, named above; remove or replace them")
@@ -95,16 +100,14 @@ def synth(
     click.echo(f"{done}. Next: oddsound data check {folder}", err=True)
 
 
-def _rows(index: DataIndex) -> list[dict[str, Any]]:
+def _rows(index: DataIndex, headers: dict[Path, WaveHeader]) -> list[dict[str, Any]]:
     """The index's counts, with the shortest and longest clip of each row in s."""
     from dataclasses import asdict
-
-    from oddsound.recordings.reader import probe
 
     lengths: dict[tuple[object, ...], list[float]] = {}
     for clip in index.clips:
         group = (clip.machine, clip.section, clip.domain, clip.split, clip.label)
-        lengths.setdefault(group, []).append(probe(clip.path).seconds)
+        lengths.setdefault(group, []).append(headers[clip.path].seconds)
     rows = []
     for count in index.counts():
         seconds = lengths[count.machine, count.section, count.domain, count.split, count.label]

@@ -2,19 +2,21 @@
 
 A machine folder is one that directly holds train/, test/, source_test/ or target_test/. It lies at
 ROOT/<machine> or one level deeper (ROOT/dev_data/<machine>, ROOT/eval_data/<machine>); the same
-machine type in both is one.
+machine type in both is one. A clip whose name has no attributes gets those of its machine folder's
+attributes_NN.csv. Folders of further sounds (2025: supplemental/) are left alone.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from oddsound.errors import DataError, FileNameError, RecordingError
+from oddsound.recordings.attributes import read_attributes
 from oddsound.recordings.clip import Clip, Domain, Label, Split
 from oddsound.recordings.names import FOLDERS, did_you_mean, parse_clip, shown
 from oddsound.recordings.reader import SAMPLE_RATE, check_clip, content_digest
@@ -22,6 +24,7 @@ from oddsound.recordings.reader import SAMPLE_RATE, check_clip, content_digest
 BadFile = tuple[Path, str]
 """A path and why it can't be used, in one line that names it."""
 
+_LEFT_ALONE = ("supplemental", "supplementary")
 _N_THREADS = 4
 _N_NAMED = 3
 
@@ -59,13 +62,16 @@ class DataIndex:
     def digest(self, machine: str) -> str:
         """SHA-256 over the (folder/name, SHA-256 of the content) of the machine type's clips.
 
-        Changes with any byte or name, not with where the folder lies. Reads every file; raises
+        Changes with any byte, name or attribute, not with where the folder lies. Reads every file; raises
         DataError where one can't be read.
         """
         clips = self.of(machine)
         with ThreadPoolExecutor(_N_THREADS) as pool:
             contents = pool.map(content_digest, (clip.path for clip in clips))
-            lines = sorted(f"{_key(clip)} {content}\n" for clip, content in zip(clips, contents, strict=True))
+            lines = sorted(
+                f"{_key(clip)} {content}{_said_elsewhere(clip)}\n"
+                for clip, content in zip(clips, contents, strict=True)
+            )
         return hashlib.sha256("".join(lines).encode()).hexdigest()
 
     def counts(self) -> tuple[CountRow, ...]:
@@ -110,7 +116,8 @@ def check_folder(root: Path, sample_rate: int = SAMPLE_RATE) -> tuple[DataIndex,
     bad += [(clip.path, why) for clip, why in zip(clips, reasons, strict=True) if why is not None]
     taken = {clip.path for clip in clips} | {path for path, _ in bad}
     for path in sorted(set(root.rglob("*.wav")) - taken):
-        if not any(part.startswith(".") for part in path.relative_to(root).parts):
+        parts = path.relative_to(root).parts
+        if not any(part.startswith(".") for part in parts) and path.parent.name not in _LEFT_ALONE:
             bad.append(
                 (path, f"{shown(path)}: in no folder that a layout has; see the README, or move it away")
             )
@@ -168,29 +175,65 @@ def _children(folder: Path, wanted: Callable[[Path], bool]) -> list[Path]:
 def _machine_clips(machine: str, folders: Iterable[Path]) -> tuple[list[Clip], list[BadFile]]:
     clips: dict[str, Clip] = {}
     bad: list[BadFile] = []
-    for place in (folder / name for folder in folders for name in FOLDERS if (folder / name).is_dir()):
+    for folder in folders:
         try:
-            paths = _children(place, lambda path: path.suffix.lower() == ".wav")
-        except OSError as error:
-            bad.append((place, f"{shown(place)}: can't be listed ({error.strerror}); check its permissions"))
+            attributes = read_attributes(folder)
+        except DataError as error:
+            bad.append((folder, str(error)))
             continue
-        for path in paths:
-            try:
-                clip = parse_clip(path, machine, place.name)
-            except FileNameError as error:
-                bad.append((path, str(error)))
-                continue
-            if (other := clips.setdefault(_key(clip), clip)) is not clip:
-                twice = f"{shown(path)}: the same name as {shown(other.path)}; remove one of them"
-                bad.append((path, twice))
+        for place in (folder / name for name in FOLDERS if (folder / name).is_dir()):
+            found, wrong = _place_clips(machine, place, attributes, clips)
+            clips |= found
+            bad += wrong
     if not clips and not bad:
         bad = [(folder, f"{shown(folder)}: no .wav in it; remove the folder") for folder in folders]
-    return [clips[key] for key in sorted(clips)], bad
+    return [clips[key] for key in sorted(clips)], bad + _mixed(clips)
+
+
+def _place_clips(
+    machine: str, place: Path, attributes: Mapping[str, str], known: Mapping[str, Clip]
+) -> tuple[dict[str, Clip], list[BadFile]]:
+    """The clips of one folder, by their keys, that aren't `known` yet, and the bad ones."""
+    clips: dict[str, Clip] = {}
+    bad: list[BadFile] = []
+    try:
+        paths = _children(place, lambda path: path.suffix.lower() == ".wav")
+    except OSError as error:
+        return {}, [(place, f"{shown(place)}: can't be listed ({error.strerror}); check its permissions")]
+    for path in paths:
+        try:
+            clip = parse_clip(path, machine, place.name)
+        except FileNameError as error:
+            bad.append((path, str(error)))
+            continue
+        key = _key(clip)
+        if key in known:
+            bad.append(
+                (path, f"{shown(path)}: the same name as {shown(known[key].path)}; remove one of them")
+            )
+            continue
+        clips[key] = clip if clip.attributes else replace(clip, attributes=attributes.get(key, ""))
+    return clips, bad
+
+
+def _mixed(clips: Mapping[str, Clip]) -> list[BadFile]:
+    """Test clips of 2021's folders beside those of later years: AUC and pAUC are defined differently."""
+    of_2021 = [clip for key, clip in clips.items() if key.startswith(("source_test/", "target_test/"))]
+    later = [clip for key, clip in clips.items() if key.startswith("test/section_")]
+    if not of_2021 or not later:
+        return []
+    what = f"in test/ as from 2022 on, beside {of_2021[0].path.parent.name}/ as in 2021"
+    return [(later[0].path, f"{shown(later[0].path)}: {what}; keep the years apart")]
 
 
 def _key(clip: Clip) -> str:
     """The clip's path below its machine folder, the same wherever that lies."""
     return f"{clip.path.parent.name}/{clip.file}"
+
+
+def _said_elsewhere(clip: Clip) -> str:
+    """The attributes that a table gave the clip; "" where its own name says them."""
+    return "" if clip.path.stem.endswith(clip.attributes) else f" {clip.attributes}"
 
 
 def _unknown(machine: str, known: Collection[str], root: Path) -> DataError:

@@ -3,6 +3,9 @@
 soundfile decodes, but not before the RIFF header was looked at: libsndfile reads truncated and empty
 files, NaN and inf without a word, and its 1.2.2 overflows on IMA ADPCM. So only linear PCM and IEEE
 float get past the header, and the data chunk must truly lie in the file.
+
+Recordings of 2026 have two channels. The first one is used, here and everywhere, so that a file's
+content alone decides what is read; more than two are refused.
 """
 
 from __future__ import annotations
@@ -25,6 +28,8 @@ from oddsound.recordings.names import shown
 SAMPLE_RATE = 16_000
 MIN_SAMPLES = 1024
 """One analysis window; a shorter recording has no frame."""
+
+MAX_CHANNELS = 2
 
 _PCM, _FLOAT, _EXTENSIBLE = 0x0001, 0x0003, 0xFFFE
 _SUBFORMAT_TAIL = bytes.fromhex("000000001000800000aa00389b71")
@@ -67,10 +72,10 @@ def check_clip(path: Path, sample_rate: int = SAMPLE_RATE) -> WaveHeader:
 
 
 def read_clip(path: Path, sample_rate: int = SAMPLE_RATE) -> NDArray[np.float32]:
-    """The samples of the recording at `path`: (samples,) float32, full scale ±1.
+    """The samples of the recording at `path`: (samples,) float32, full scale ±1; of two channels the first.
 
     Raises RecordingError where `probe` does, and for another rate than `sample_rate` (Hz), more
-    than one channel, fewer than 1,024 samples, or a sample that isn't finite.
+    than two channels, fewer than 1,024 samples, or a sample that isn't finite.
     """
     return _read(path, sample_rate)[1]
 
@@ -81,9 +86,10 @@ def _read(path: Path, sample_rate: int) -> tuple[WaveHeader, NDArray[np.float32]
         _require_usable(header, path, sample_rate)
         stream.seek(0)
         try:
-            samples, _ = soundfile.read(stream, dtype="float32")
+            channels, _ = soundfile.read(stream, dtype="float32", always_2d=True)
         except soundfile.LibsndfileError as error:
             raise _refusal(path, f"libsndfile can't read it ({error})", _REPLACE) from error
+    samples = np.ascontiguousarray(channels[:, 0])
     if samples.shape != (header.n_samples,):
         raise _refusal(path, f"{len(samples)} samples read of {header.n_samples}", _REPLACE)
     if not np.isfinite(samples).all():
@@ -157,9 +163,9 @@ def _format(fields: bytes, path: Path) -> tuple[int, int, int, int, int]:
 
 
 def _require_usable(header: WaveHeader, path: Path, sample_rate: int) -> None:
-    if header.n_channels != 1:
+    if header.n_channels > MAX_CHANNELS:
         convert = _CONVERT.format(rate=sample_rate)
-        raise _refusal(path, f"{header.n_channels} channels; one is expected", convert)
+        raise _refusal(path, f"{header.n_channels} channels; one or two are expected", convert)
     if header.sample_rate != sample_rate:
         convert = _CONVERT.format(rate=sample_rate)
         raise _refusal(path, f"{header.sample_rate} Hz; {sample_rate} Hz is expected", convert)

@@ -12,8 +12,10 @@ from torch import Tensor
 from oddsound.config import TrialConfig
 from oddsound.errors import TrialError
 from oddsound.models.joint import JointModel
+from oddsound.recordings.names import layout_of
 from oddsound.scoring.anomaly import anomaly_score, baseline_code_score, softmax
 from oddsound.scoring.table import ScoreTable
+from oddsound.scoring.years import rules_of
 from oddsound.training.data import LABELS, MachineData
 from oddsound.training.epoch import Lesson
 
@@ -42,6 +44,7 @@ def score_clips(model: JointModel, config: TrialConfig, lesson: Lesson, rows: ND
         label=np.array([LABELS[clip.label] for clip in clips], dtype=np.int8),
         score=score,
         probabilities=probabilities,
+        rules=rules_of(layout_of(data.clips)),
     )
 
 

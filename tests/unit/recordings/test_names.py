@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from oddsound.errors import FileNameError
 from oddsound.recordings.clip import Clip
-from oddsound.recordings.names import FOLDERS, ScoreName, parse_clip, parse_score_name
+from oddsound.recordings.names import FOLDERS, ScoreName, layout_of, parse_clip, parse_score_name
 
 KNOWN = [
     ("train", "normal_id_00_00000012.wav", ("00", "source", "train", "normal", "")),
@@ -33,6 +33,32 @@ KNOWN = [
     ("source_test", "section_03_source_test_0000.wav", ("03", "source", "test", None, "")),
     ("target_test", "section_05_target_test_0199.wav", ("05", "target", "test", None, "")),
     ("target_test", "section_05_target_test_0199_0001.wav", ("05", "target", "test", None, "0001")),
+    # 2022: one test folder for both domains, and evaluation clips that hide the domain
+    ("train", "section_00_source_train_normal_0000_m-n_W.wav", ("00", "source", "train", "normal", "m-n_W")),
+    ("test", "section_00_source_test_normal_0000_m-n_W.wav", ("00", "source", "test", "normal", "m-n_W")),
+    ("test", "section_02_target_test_anomaly_0049.wav", ("02", "target", "test", "anomaly", "")),
+    ("test", "section_03_0000.wav", ("03", "", "test", None, "")),
+    ("test", "section_05_test_0199.wav", ("05", "", "test", None, "")),
+    # 2023: section 00 alone
+    (
+        "test",
+        "section_00_source_test_anomaly_0008_car_A2_spd_28V_mic_1_noise_1.wav",
+        ("00", "source", "test", "anomaly", "car_A2_spd_28V_mic_1_noise_1"),
+    ),
+    # 2024: evaluation clips from 0001, machine types without attributes
+    ("test", "section_00_0001.wav", ("00", "", "test", None, "")),
+    (
+        "train",
+        "section_00_target_train_normal_0009_noAttribute.wav",
+        ("00", "target", "train", "normal", "noAttribute"),
+    ),
+    # 2025 and 2026: an empty tail
+    ("train", "section_00_source_train_normal_0989_.wav", ("00", "source", "train", "normal", "")),
+    ("test", "section_00_target_test_anomaly_0049_.wav", ("00", "target", "test", "anomaly", "")),
+    ("test", "section_00_0199_.wav", ("00", "", "test", None, "")),
+    # unpadded sections
+    ("train", "section_0_source_train_normal_0000.wav", ("00", "source", "train", "normal", "")),
+    ("test", "section_3_0012.wav", ("03", "", "test", None, "")),
 ]
 
 CONTRADICTIONS = [
@@ -42,7 +68,9 @@ CONTRADICTIONS = [
     ("source_test", "section_00_source_train_normal_0000.wav", "train/"),
     ("train", "section_00_source_train_anomaly_0000.wav", "say normal"),
     ("train", "section_00_source_train_0000.wav", "say normal"),
-    ("test", "section_00_source_test_normal_0000.wav", "source_test/"),
+    ("target_test", "section_00_source_test_normal_0000.wav", "source_test/ or test/"),
+    ("source_test", "section_03_0000.wav", "test/"),
+    ("train", "section_03_0000.wav", "test/"),
     ("train", "anomaly_id_00_00000000.wav", "test/"),
     ("train", "id_00_00000000.wav", "test/"),
     ("source_test", "normal_id_00_00000000.wav", "train/ or test/"),
@@ -60,8 +88,10 @@ UNKNOWN = [
     "odd_id_00_00000000.wav",
     "section_00_source_test_normal_000.wav",
     "section_00_both_test_normal_0000.wav",
-    "section_03_0000.wav",
-    "section_00_source_test_normal_0000_.wav",
+    "section_03_000.wav",
+    "section_03_normal_0000.wav",
+    "section_03_source_0000.wav",
+    "section_00_0000_attribute.wav",
     "section_00_source_test_normal_0000_a,b.wav",
     "section_00_source_test_normal_0000_a\nb.wav",
     "section_00_source_test_normal_0000.wav\n",
@@ -108,6 +138,8 @@ def test_a_name_of_no_layout_is_refused_in_one_line(folder: str, file: str) -> N
          ScoreName("00", "target", "normal", 1, "section_00_target_test_normal", "w_1")),
         ("anomaly_id_06_00000265.wav", ScoreName("06", "source", "anomaly", 265, "anomaly_id_06")),
         ("id_05_00000123.wav", ScoreName("05", "source", None, 123, "id_05")),
+        ("section_03_0007.wav", ScoreName("03", "", None, 7, "section_03")),
+        ("section_0_test_0007_.wav", ScoreName("00", "", None, 7, "section_0_test")),
     ],
 )  # fmt: skip
 def test_a_name_in_a_score_file(file: str, expected: ScoreName) -> None:
@@ -150,6 +182,42 @@ def test_names_of_2021_go_round(
     assert (clip.section, clip.domain, clip.label, clip.attributes) == (
         f"{section:02d}", domain, label, attributes,
     )  # fmt: skip
+
+
+@settings(deadline=None)
+@given(
+    section=st.integers(0, 99),
+    is_padded=st.booleans(),
+    says_test=st.booleans(),
+    number=st.integers(0, 99_999_999),
+    tail=st.sampled_from(["", "_"]),
+)
+def test_hidden_names_go_round(
+    section: int, is_padded: bool, says_test: bool, number: int, tail: str
+) -> None:
+    prefix = f"section_{section:02d}" if is_padded else f"section_{section}"
+    prefix += "_test" if says_test else ""
+    file = f"{prefix}_{number:04d}{tail}.wav"
+    assert parse_score_name(file) == ScoreName(f"{section:02d}", "", None, number, prefix)
+    assert parse_clip(Path(file), "3DPrinter", "test").file == file
+
+
+TRAIN = "train/section_00_source_train_normal_0000.wav"
+
+
+@pytest.mark.parametrize(
+    ("places", "layout"),
+    [
+        (["train/normal_id_00_00000000.wav", "test/id_01_00000000.wav"], "2020"),
+        ([TRAIN], "2021"),
+        ([TRAIN, "source_test/section_03_source_test_0000.wav"], "2021"),
+        ([TRAIN, "test/section_00_source_test_normal_0000.wav"], "2022"),
+        ([TRAIN, "test/section_03_0000.wav"], "2022"),
+    ],
+)  # fmt: skip
+def test_the_layout_of_clips(places: list[str], layout: str) -> None:
+    paths = [Path("fan") / place for place in places]
+    assert layout_of([parse_clip(path, "fan", path.parent.name) for path in paths]) == layout
 
 
 _PIECES = ["section", "id", "_", "00", "0000", "00000000", "source", "target", "train", "test"]

@@ -47,7 +47,7 @@ BAD = {
     "cut within the header": (GOOD[:30], "no samples"),
     "streamed, length unknown": (riff(fmt(), (b"data", PCM), announced=0xFFFFFFFF), "truncated"),
     "short": (riff(fmt(), (b"data", PCM[:2046])), "1023 samples; at least 1024"),
-    "stereo": (riff(fmt(channels=2), (b"data", PCM)), "2 channels"),
+    "three channels": (riff(fmt(channels=3), (b"data", PCM[:3996])), "3 channels; one or two"),
     "44.1 kHz": (riff(fmt(rate=44_100), (b"data", PCM)), "44100 Hz; 16000 Hz is expected"),
     "NaN": (riff(fmt(3, bits=32), (b"data", np.full(2000, np.nan, "<f4").tobytes())), "sample 0 is NaN"),
     "signalling NaN": (riff(fmt(3, bits=64), (b"data", b"\1\0\0\0\0\0\xf4\x7f" * 2000)), "sample 0 is NaN"),
@@ -156,3 +156,13 @@ def test_a_damaged_header_gives_samples_or_our_own_error(
     else:
         assert samples.size >= 1024
         assert np.isfinite(samples).all()
+
+
+def test_of_two_channels_the_first_is_read(tmp_path: Path) -> None:
+    first, second = np.arange(2000, dtype="<i2"), np.full(2000, -7, "<i2")
+    path = tmp_path / "near_and_far.wav"
+    path.write_bytes(riff(fmt(channels=2), (b"data", np.stack([first, second], axis=1).tobytes())))
+    samples = read_clip(path)
+    assert samples.flags["C_CONTIGUOUS"]
+    np.testing.assert_array_equal(samples, first.astype(np.float32) / 32768)
+    assert check_clip(path).n_channels == 2
