@@ -24,6 +24,7 @@ from oddsound.ensemble.fusions import FUSIONS, Fitted, FusionState
 from oddsound.ensemble.systems import MachineSystem, Member, System
 from oddsound.errors import ModelError, RecordingError
 from oddsound.scoring.table import ScoreTable
+from oddsound.scoring.threshold import Method
 from oddsound.tracking.mlmodel import write_mlmodel
 from oddsound.training.facts import CONFIG, FACTS, WEIGHTS, DetectorFacts, Finite, SectionFacts, section_facts
 from oddsound.training.sealed import Sealed, Sha256, as_json, seal, unseal
@@ -98,17 +99,23 @@ class Fused:
         return self.fitted.apply([detector.table(clips) for detector in self.detectors])
 
 
-def package_system(system: System, models: Mapping[tuple[str, str], Path], folder: Path) -> str:
+def package_system(
+    system: System,
+    models: Mapping[tuple[str, str], Path],
+    folder: Path,
+    threshold: Method = "gamma",
+) -> str:
     """Write the system's model into `folder`, which is made; the SHA-256 of its manifest.
 
-    `models`: by machine type and trial the folder of each member's packaged model. The same system gives
+    `models`: by machine type and trial the folder of each member's packaged model; `threshold`: how those
+    of its sections are found. The same system gives
     the same bytes. Raises ModelError where a member's model is damaged or another's.
     """
     folder.mkdir(parents=True)
     facts = EnsembleFacts(
         number=system.number,
         name=system.name,
-        machines={machine: _machine_facts(of) for machine, of in system.machines.items()},
+        machines={machine: _machine_facts(of, threshold) for machine, of in system.machines.items()},
     )
     (folder / ENSEMBLE).write_bytes(as_json(facts.model_dump()))
     members = [
@@ -123,7 +130,7 @@ def package_system(system: System, models: Mapping[tuple[str, str], Path], folde
     return seal(folder, "system")
 
 
-def _machine_facts(of: MachineSystem) -> MachineFacts:
+def _machine_facts(of: MachineSystem, threshold: Method) -> MachineFacts:
     return MachineFacts(
         fusion=of.fusion,
         pinned_to_s1=of.pinned_to_s1,
@@ -133,7 +140,7 @@ def _machine_facts(of: MachineSystem) -> MachineFacts:
             MemberFacts(trial=m.trial, omega=m.omega, weights_sha256=m.weights_sha256) for m in of.members
         ),
         state=of.fitted.state.model_dump(mode="json"),
-        sections=section_facts(of.table),
+        sections=section_facts(of.table, threshold),
     )
 
 

@@ -13,12 +13,15 @@ from typing import Any
 from oddsound.ensemble.fusions._aligned import check_aligned
 from oddsound.ensemble.fusions._base import Fusion, FusionState, Used
 from oddsound.ensemble.fusions.best import Best
+from oddsound.ensemble.fusions.diverse import Diverse
+from oddsound.ensemble.fusions.greedy import Greedy
 from oddsound.ensemble.fusions.max_zscore import MaxZScore
 from oddsound.ensemble.fusions.maximum import Maximum
 from oddsound.ensemble.fusions.mean import Mean
 from oddsound.ensemble.fusions.mean_rank import MeanRank
 from oddsound.ensemble.fusions.mean_softmax import MeanSoftmax
 from oddsound.ensemble.fusions.mean_zscore import MeanZScore
+from oddsound.ensemble.fusions.weighted import Weighted
 from oddsound.errors import ConfigError, ScoreError
 from oddsound.scoring.table import ScoreTable
 
@@ -32,6 +35,9 @@ _ALL: tuple[Fusion[Any], ...] = (
     MeanRank(),
     MeanZScore(),
     MaxZScore(),
+    Weighted(),
+    Diverse(),
+    Greedy(),
 )
 FUSIONS: Mapping[str, Fusion[Any]] = MappingProxyType({fusion.name: fusion for fusion in _ALL})
 

@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oddsound.config import Strict
-from oddsound.errors import ScoreError
 from oddsound.scoring.table import ScoreTable
 
 Used = tuple[int, ...]
@@ -85,14 +84,3 @@ def by_section(table: ScoreTable) -> dict[str, NDArray[np.intp]]:
     """The rows of each section, sections sorted."""
     names, of = np.unique(table.section, return_inverse=True)
     return {str(name): np.flatnonzero(of == i) for i, name in enumerate(names)}
-
-
-def labelled_rows(fusion: str, table: ScoreTable) -> NDArray[np.intp]:
-    """The rows of the labelled test clips. Raises ScoreError where there are none."""
-    rows = np.flatnonzero((table.split == "test") & (table.label >= 0))
-    if not rows.size:
-        raise ScoreError(
-            f"{table.machine}: fusion {fusion} learns from labelled test clips and there are none; take one "
-            "that doesn't (mean_zscore, mean_rank), or fit it where the labels are known"
-        )
-    return rows

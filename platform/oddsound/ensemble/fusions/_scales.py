@@ -34,7 +34,7 @@ class Scale(Strict):
 class Scales(FusionState):
     """Each member's scale by section."""
 
-    members: tuple[dict[str, Scale], ...] = Field(min_length=2)
+    members: tuple[dict[str, Scale], ...] = Field(min_length=1)
 
     def n_members(self) -> int | None:
         return len(self.members)

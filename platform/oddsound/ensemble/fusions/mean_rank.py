@@ -28,7 +28,7 @@ class References(FusionState):
 
     members: tuple[
         dict[str, Annotated[tuple[Finite, ...], Field(min_length=1), AfterValidator(_rising)]], ...
-    ] = Field(min_length=2)
+    ] = Field(min_length=1)
 
     def n_members(self) -> int | None:
         return len(self.members)

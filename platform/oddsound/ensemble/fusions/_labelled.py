@@ -1,0 +1,43 @@
+"""The labelled test clips that a fusion learns from, and Ω of many score vectors over them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oddsound.errors import ScoreError
+from oddsound.scoring.omega import Term, cells_of, omega, terms
+from oddsound.scoring.table import UNKNOWN, ScoreTable
+
+Float = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Labelled:
+    """rows: (n,) those of the table whose Ω is meant; terms: of these n."""
+
+    machine: str
+    rows: NDArray[np.intp]
+    terms: tuple[Term, ...]
+
+    @classmethod
+    def of(cls, table: ScoreTable, rows: NDArray[np.intp]) -> Labelled:
+        made = terms(table.section[rows], table.domain[rows], table.label[rows], table.rules)
+        return cls(table.machine, rows, made)
+
+    def omegas(self, scores: Float) -> Float:
+        """(m,) Ω. scores: (m, n). Raises ScoreError where a class is missing."""
+        return np.array([omega(cells_of(self.machine, self.terms, score)) for score in scores])
+
+
+def labelled(fusion: str, table: ScoreTable) -> Labelled:
+    """All labelled test clips. Raises ScoreError where there are none."""
+    rows = np.flatnonzero((table.split == "test") & (table.label != UNKNOWN))
+    if not rows.size:
+        raise ScoreError(
+            f"{table.machine}: fusion {fusion} learns from labelled test clips and there are none; take one "
+            "that doesn't (mean_zscore, mean_rank), or fit it where the labels are known"
+        )
+    return Labelled.of(table, rows)
