@@ -58,11 +58,12 @@ def locate(store: Store, uri: str) -> Located:
     return Located(uri, run_id, tags[MODEL])
 
 
-def resolve(store: Store, uri: str) -> ModelVersion:
-    """The registered version that `uri` means now. Raises TrackingError as `locate` does."""
+def resolve(store: Store, uri: str, forms: str = _FORMS) -> ModelVersion:
+    """The registered version that `uri` means now. Raises TrackingError as `locate` does; `forms`: what
+    may be given."""
     parts = _REGISTERED.fullmatch(uri)
     if parts is None:
-        raise TrackingError(f"{uri}: no address of a model; give {_FORMS}")
+        raise TrackingError(f"{uri}: no address of a model; give {forms}")
     with store.asking(f"looking for {uri}", _AGAIN):
         try:
             if parts["alias"]:

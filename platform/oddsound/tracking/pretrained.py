@@ -7,7 +7,6 @@ registered model    <corpus>.pretrained.<backbone>; `champion` is the best on th
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from mlflow.exceptions import MlflowException
 
 from oddsound.errors import BundleError, TrackingError, WeightsError
 from oddsound.tracking.layout import KIND, WEIGHTS, registered_name
+from oddsound.tracking.loading import resolve
 from oddsound.tracking.pretrained_runs import CORPUS_DIGEST, PRETRAIN, ensure_run, experiment_of
 from oddsound.tracking.registry import CHAMPION
 from oddsound.tracking.runs import check_weights
@@ -26,8 +26,7 @@ from oddsound.tracking.store import Store, shown
 from oddsound.training.pretrain_bundle import PretrainBundle, PretrainResult
 
 _SCORE, _METRIC, _CHANCE = "oddsound.score", "oddsound.metric", "oddsound.chance"
-_URI = re.compile(r"models:/(?P<name>[^/@:]+)(?:/(?P<version>[0-9]{1,9})|@(?P<alias>[^/@:]+))")
-_UNKNOWN = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
+_FORMS = "models:/<name>/<version> or models:/<name>@<alias>"
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,7 @@ def fetch_pretrained(store: Store, uri: str, folder: Path) -> Path:
     TrackingError where MLflow has no such version or can't be reached, and WeightsError where that is
     no pretrained backbone or what came isn't what was registered.
     """
-    version = _resolve(store, uri)
+    version = resolve(store, uri, _FORMS)
     sha256 = version.tags.get(WEIGHTS, "")
     if version.tags.get(KIND) != "pretrain" or not sha256 or not version.run_id:
         raise WeightsError(f"{uri}: no pretrained backbone; give a model that `oddsound pretrain` registered")
@@ -102,24 +101,6 @@ def _keeping(store: Store, bundle: PretrainBundle) -> Iterator[None]:
             f"MLflow at {shown(store.uri)} doesn't have the pretrained weights yet ({why}); they are safe in "
             f"{bundle.path}, the same command sends them"
         ) from error
-
-
-def _resolve(store: Store, uri: str) -> ModelVersion:
-    parts = _URI.fullmatch(uri)
-    if parts is None:
-        raise TrackingError(f"{uri}: expected models:/<name>/<version> or models:/<name>@<alias>")
-    with store.asking(f"looking for {uri}"):
-        try:
-            if parts["alias"]:
-                return store.client.get_model_version_by_alias(parts["name"], parts["alias"])
-            return store.client.get_model_version(parts["name"], parts["version"])
-        except MlflowException as error:
-            if error.error_code not in _UNKNOWN:
-                raise
-            raise TrackingError(
-                f"{uri}: MLflow at {shown(store.uri)} has no such version; `oddsound pretrain` prints the "
-                "name that it registers; give the same --tracking-uri"
-            ) from error
 
 
 def _ensure_model(store: Store, name: str, corpus: str, backbone: str) -> None:

@@ -149,11 +149,11 @@ def test_damaged_weights_are_refused_and_fetched_anew(
 @pytest.mark.parametrize(
     ("uri", "message"),
     [
-        (f"models:/{NAME}/7", "no such version"),
-        (f"models:/{NAME}@nobody", "no such version"),
-        ("models:/nothing@champion", "no such version"),
-        ("models:/nothing", "expected models:/<name>/<version> or"),
-        (f"models:/{NAME}/latest", "expected"),
+        (f"models:/{NAME}/7", "no such model, version or alias"),
+        (f"models:/{NAME}@nobody", "no such model, version or alias"),
+        ("models:/nothing@champion", "no such model, version or alias"),
+        ("models:/nothing", "no address of a model; give models:/<name>/<version> or"),
+        (f"models:/{NAME}/latest", "no address of a model"),
     ],
 )
 def test_addresses_that_lead_nowhere(
