@@ -11,6 +11,7 @@ from oddsound.cli.options import machines_option
 
 if TYPE_CHECKING:
     from oddsound.scoring.score_rows import Problem
+    from oddsound.submission.expected import Expected
     from oddsound.submission.reading import Package
 
 
@@ -24,31 +25,71 @@ def submission() -> None:
 @click.option(
     "--data",
     type=click.Path(path_type=Path),
-    help="The recordings that were scored: exactly their names must be there. Without it the evaluation "
-    "set of 2021 is expected: 84 CSVs, numbered from 0 without a gap.",
+    help="The recordings that were scored: exactly their names must be there.",
+)
+@click.option(
+    "--ground-truth",
+    type=click.Path(path_type=Path),
+    help="The organisers' labels, as `oddsound evaluate` takes them: exactly their names must be there.",
+)
+@click.option(
+    "--year",
+    help="Without --data and --ground-truth: the year whose evaluation set is expected, numbered without a "
+    "gap (2021: 84 CSVs a system). By default the one that the CSVs' names are likest.",
 )
 @machines_option("all that --data has")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def check(package: Path, data: Path | None, machines: list[str] | None, as_json: bool) -> None:
+def check(
+    package: Path,
+    data: Path | None,
+    ground_truth: Path | None,
+    year: str | None,
+    machines: list[str] | None,
+    as_json: bool,
+) -> None:
     """Check PACKAGE: a folder that holds task2/, the task2 folder, one system's folder, or a zip.
+
+    \b
+    Examples:
+      oddsound submission check runs/first/submission --data data/dcase2021
+      oddsound submission check Kim_EXU_task2.zip --ground-truth labels/
+      oddsound submission check Kim_EXU_task2.zip --year 2022
 
     Prints each problem as file:line: what, and exits with 3; or prints one line for each system.
     """
     from oddsound.errors import SubmissionError
-    from oddsound.recordings.index import index_folder
+    from oddsound.scoring.years import year_named
     from oddsound.submission.check import check as problems_of
-    from oddsound.submission.expected import of_data
+    from oddsound.submission.check import year_of
     from oddsound.submission.reading import read_package
 
     if machines and data is None:
         raise click.UsageError("--machines chooses among the machine types of --data; give --data too.")
-    expected = None if data is None else of_data(index_folder(data, machines))
+    if sum(given is not None for given in (data, ground_truth, year)) > 1:
+        raise click.UsageError(
+            "--data, --ground-truth and --year each say what is expected; give one of them."
+        )
+    expected = _expected(data, ground_truth, machines)
+    asked = year_named(year) if year else None
     read = read_package(package)
-    problems = problems_of(read, expected)
+    if expected is None:
+        asked = asked or year_of(read)
+        click.echo(f"expected: the evaluation set of {asked.name}", err=True)
+    problems = problems_of(read, expected, asked)
     click.echo(_json(read, problems) if as_json else _text(read, problems))
     if problems:
         count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
         raise SubmissionError(f"{package}: {count}, listed above; mend them before the upload")
+
+
+def _expected(data: Path | None, ground_truth: Path | None, machines: list[str] | None) -> Expected | None:
+    from oddsound.recordings.index import index_folder
+    from oddsound.scoring.ground_truth import read_ground_truth
+    from oddsound.submission.expected import of_data, of_ground_truth
+
+    if data is not None:
+        return of_data(index_folder(data, machines))
+    return of_ground_truth(read_ground_truth(ground_truth)) if ground_truth is not None else None
 
 
 def _text(package: Package, problems: list[Problem]) -> str:

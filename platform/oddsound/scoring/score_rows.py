@@ -39,6 +39,11 @@ class CellKey(NamedTuple):
     domain: str
     layout: Layout = "2021"
 
+    @classmethod
+    def of(cls, machine: str, section: str, domain: str, layout: Layout) -> CellKey:
+        """The CSV that a recording of this section and domain is listed in."""
+        return cls(machine, section, "" if layout == "2022" else domain, layout)
+
     def file(self, kind: Kind) -> str:
         """The name of this cell's CSV: `anomaly_score_fan_section_00_source_test.csv`, from 2022 on
         `anomaly_score_fan_section_00_test.csv`, in 2020 `anomaly_score_fan_id_00.csv`."""

@@ -13,7 +13,7 @@ from types import MappingProxyType
 
 from oddsound.errors import ConfigError
 from oddsound.recordings.clip import Layout
-from oddsound.scoring.table import Rules
+from oddsound.scoring.table import Rules, ScoreTable
 
 _SECTIONS_2021 = ("03", "04", "05")
 
@@ -27,11 +27,18 @@ class Year:
     layout: Layout
     sections: Mapping[str, tuple[str, ...]]
     first_number: int | None = 0
-    has_decisions: bool = True
 
-    @property
-    def rules(self) -> Rules:
-        return rules_of(self.layout)
+
+def has_decisions(layout: Layout) -> bool:
+    """Whether decision_result CSVs were asked for; 2020 asked for scores alone."""
+    return layout != "2020"
+
+
+def layout_of_table(table: ScoreTable) -> Layout:
+    """The layout of the recordings that a table is of."""
+    if table.rules == "2022":
+        return "2022"
+    return "2020" if len(table) and not str(table.file[0]).startswith("section_") else "2021"
 
 
 def rules_of(layout: Layout) -> Rules:
@@ -54,7 +61,7 @@ YEARS: Mapping[str, Year] = MappingProxyType(
     {
         year.name: year
         for year in (
-            Year("2020", "2020", _2020, None, has_decisions=False),
+            Year("2020", "2020", _2020, first_number=None),
             Year("2021", "2021", _alike("fan gearbox pump slider ToyCar ToyTrain valve", _SECTIONS_2021)),
             Year("2022", "2022", _alike("bearing fan gearbox slider ToyCar ToyTrain valve", _SECTIONS_2021)),
             Year("2023", "2022", _alike("bandsaw grinder shaker ToyDrone ToyNscale ToyTank Vacuum")),

@@ -21,41 +21,52 @@ from oddsound.scoring.score_rows import (
     inspect,
     parse_file_name,
 )
+from oddsound.scoring.years import Year, has_decisions
 from oddsound.submission.authors import LABEL
-from oddsound.submission.expected import Expected, official_2021
+from oddsound.submission.expected import Expected, evaluation_set, year_of_files
 from oddsound.submission.meta import Meta
 from oddsound.submission.reading import Package, read_package
 from oddsound.yaml_files import parse_yaml
 
 Files = dict[tuple[Kind, CellKey], ScoreFile]
-KINDS: tuple[Kind, Kind] = ("anomaly_score", "decision_result")
 MAX_SYSTEMS = 4
 MAX_SHOWN = 5
 
 
-def check_package(path: Path, expected: Expected | None = None) -> list[Problem]:
+def check_package(path: Path, expected: Expected | None = None, year: Year | None = None) -> list[Problem]:
     """All that is wrong with the package at `path`; [] for one that can be uploaded.
 
     path: a folder that holds task2/, the task2 folder, one system's folder, or a zip. expected: the
-    names of each cell's recordings; without it the 84 CSVs of the evaluation set of 2021, whose names
-    must then be numbered from 0 without a gap. Raises SubmissionError where no package is there.
+    names of each cell's recordings; without it the CSVs of the evaluation set of `year`, by default the
+    one that the CSVs' names are likest, whose recordings must then be numbered without a gap. Raises
+    SubmissionError where no package is there.
     """
-    return check(read_package(path), expected)
+    return check(read_package(path), expected, year)
 
 
-def check(package: Package, expected: Expected | None = None) -> list[Problem]:
+def check(package: Package, expected: Expected | None = None, year: Year | None = None) -> list[Problem]:
     """As `check_package`, of a package that has been read."""
-    cells = official_2021() if expected is None else expected
+    year = year or year_of(package)
+    cells = evaluation_set(year) if expected is None else expected
     problems = [*package.problems, *_labels(package)]
     first: tuple[str, Files] | None = None
     for label, contents in sorted(package.systems.items()):
-        files, found = _system(label, contents, cells)
+        files, found = _system(label, contents, cells, year.first_number)
         problems += found
         if first is None:
             first = (label, files)
         else:
             problems += _unlike(files, *first, cells)
     return problems
+
+
+def year_of(package: Package) -> Year:
+    """The year whose evaluation set the package's CSVs are likest."""
+    return year_of_files(name for contents in package.systems.values() for name in contents)
+
+
+def _kinds(key: CellKey) -> tuple[Kind, ...]:
+    return ("anomaly_score", "decision_result") if has_decisions(key.layout) else ("anomaly_score",)
 
 
 def _labels(package: Package) -> list[Problem]:
@@ -75,13 +86,15 @@ def _labels(package: Package) -> list[Problem]:
     return problems
 
 
-def _system(label: str, contents: dict[str, bytes], cells: Expected) -> tuple[Files, list[Problem]]:
+def _system(
+    label: str, contents: dict[str, bytes], cells: Expected, first_number: int | None
+) -> tuple[Files, list[Problem]]:
     """The readable CSVs of one system and all that is wrong within it."""
     files: Files = {}
     problems = _meta(label, contents)
     for name, content in sorted(contents.items()):
         named, where = parse_file_name(name), f"{label}/{name}"
-        if named is None or named[0] not in KINDS or named[1].file(named[0]) != name:
+        if named is None or named[0] not in _kinds(named[1]) or named[1].file(named[0]) != name:
             if name != f"{label}.meta.yaml" and not name.endswith(".pdf"):
                 problems.append(Problem(where, 1, "no file of a system has this name; remove or rename it"))
         elif named[1] not in cells:
@@ -92,7 +105,7 @@ def _system(label: str, contents: dict[str, bytes], cells: Expected) -> tuple[Fi
             scores, found = inspect(content, where, *named)
             if not found:
                 files[named] = scores
-            problems += _first(found or _names(scores, cells[named[1]]))
+            problems += _first(found or _names(scores, cells[named[1]], first_number))
     return files, problems + _missing(label, contents, cells) + _undecided(files, cells)
 
 
@@ -105,19 +118,21 @@ def _first(problems: list[Problem]) -> list[Problem]:
     return [*problems[: MAX_SHOWN - 1], last._replace(what=more)]
 
 
-def _names(scores: ScoreFile, names: Iterable[str] | None) -> list[Problem]:
-    """The names against those of the data, or else against what the names of 2021 must be."""
+def _names(scores: ScoreFile, names: Iterable[str] | None, first_number: int | None) -> list[Problem]:
+    """The names against those that are expected, or else against what the names of the year must be."""
     if names is not None:
-        return differences(scores, names, "the data")
-    labelled = [row for row in scores.rows if row.name.label is not None]
-    if labelled:
-        what = f"{labelled[0].file} says its label, which evaluation clips hide; give the package's --data"
-        return [Problem(scores.where, labelled[0].line, what)]
-    return gaps(scores)
+        return differences(scores, names, "the expected recordings")
+    hides_domain = scores.key.layout == "2022"
+    for row in scores.rows:
+        if row.name.label is not None or (hides_domain and row.name.domain):
+            told = "label" if row.name.label else "domain"
+            what = f"{row.file} says its {told}, which evaluation clips hide; give the package's --data"
+            return [Problem(scores.where, row.line, what)]
+    return gaps(scores, first_number)
 
 
 def _missing(label: str, contents: dict[str, bytes], cells: Expected) -> list[Problem]:
-    wanted = (f"{label}/{key.file(kind)}" for key in sorted(cells) for kind in KINDS)
+    wanted = (f"{label}/{key.file(kind)}" for key in sorted(cells) for kind in _kinds(key))
     return [
         Problem(where, 1, "is missing; add it") for where in wanted if where.split("/", 1)[1] not in contents
     ]

@@ -2,7 +2,8 @@
 
 A package is of one kind of clips. Where any machine type has evaluation clips (hidden labels), the
 package is of evaluation clips, and a machine type without them is refused: a package of both kinds is
-what nobody could evaluate. Otherwise it is of the labelled development test clips.
+what nobody could evaluate. Otherwise it is of the labelled development test clips. Its CSVs are named as
+in the year of the recordings.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from oddsound.errors import ScoreError, SubmissionError
 from oddsound.scoring.score_rows import CellKey, Kind, inspect
 from oddsound.scoring.table import UNKNOWN, ScoreTable
 from oddsound.scoring.threshold import Method, section_thresholds
+from oddsound.scoring.years import has_decisions, layout_of_table
 from oddsound.submission.authors import LABEL, PLACEHOLDER, Authors
 from oddsound.submission.meta import dump, meta_of
 
@@ -136,14 +138,19 @@ def _csvs(table: ScoreTable, clips: Clips, method: Method) -> Iterator[tuple[str
     except ScoreError as error:
         raise SubmissionError(str(error)) from error
     chosen = table.where(rows)
-    cells = {(str(s), str(d)) for s, d in zip(chosen.section, chosen.domain, strict=True)}
-    for section, domain in sorted(cells):
-        key = CellKey(table.machine, section, domain)
-        of_cell = chosen.where((chosen.section == section) & (chosen.domain == domain))
-        scored = sorted((str(f), float(s)) for f, s in zip(of_cell.file, of_cell.score, strict=True))
-        decided = [(file, int(score > thresholds[section])) for file, score in scored]
+    layout = layout_of_table(table)
+    scores: dict[CellKey, list[tuple[str, float]]] = {}
+    for file, section, domain, score in zip(
+        chosen.file, chosen.section, chosen.domain, chosen.score, strict=True
+    ):
+        key = CellKey.of(table.machine, str(section), str(domain), layout)
+        scores.setdefault(key, []).append((str(file), float(score)))
+    for key, of_cell in sorted(scores.items()):
+        scored = sorted(of_cell)
         yield _csv("anomaly_score", key, [f"{file},{score!r}\n" for file, score in scored])
-        yield _csv("decision_result", key, [f"{file},{decision}\n" for file, decision in decided])
+        if has_decisions(layout):
+            decided = [(file, int(score > thresholds[key.section])) for file, score in scored]
+            yield _csv("decision_result", key, [f"{file},{decision}\n" for file, decision in decided])
 
 
 def _csv(kind: Kind, key: CellKey, lines: list[str]) -> tuple[str, bytes]:

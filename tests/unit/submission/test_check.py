@@ -12,8 +12,9 @@ from oddsound.cli.submission import submission
 from oddsound.errors import SubmissionError
 from oddsound.recordings.index import index_folder
 from oddsound.scoring.score_rows import CellKey
+from oddsound.scoring.years import YEARS
 from oddsound.submission.check import check_package
-from oddsound.submission.expected import of_data, official_2021
+from oddsound.submission.expected import evaluation_set, of_data
 from oddsound.submission.package import Submission, write_submission
 
 LABEL = "Kim_EXU_task2_1"
@@ -42,7 +43,7 @@ def edit(path: Path, change: Callable[[str], str]) -> None:
 
 
 def test_the_official_set_is_84_csvs() -> None:
-    assert 2 * len(official_2021()) == 84
+    assert 2 * len(evaluation_set(YEARS["2021"])) == 84
 
 
 def test_what_is_written_passes_however_it_is_given(official: Submission) -> None:
@@ -229,8 +230,11 @@ class TestAgainstData:
         gone.rename(gone.with_name("section_01_source_test_normal_0044.wav"))
         found = [str(problem) for problem in check_package(written.folder, of_data(index_folder(data)))]
         assert len(found) == 4 * 2 * 2
-        assert "_0004.wav is not in the data (1 such rows)" in found[0]
-        assert "the file ends without section_01_source_test_normal_0044.wav of the data" in found[1]
+        assert "_0004.wav is not in the expected recordings (1 such rows)" in found[0]
+        assert (
+            "the file ends without section_01_source_test_normal_0044.wav of the expected recordings"
+            in found[1]
+        )
 
     def test_evaluation_clips_go_first(self, tmp_path: Path, written: Submission) -> None:
         data = self.recordings(tmp_path / "data", written)
