@@ -48,10 +48,11 @@ def refuse_unlearnable(machine: str, clips: Sequence[Clip], config: TrialConfig)
         return
     classes = classes_of(clips, config.training.labels)
     if len(classes.names) < 2:
-        remedy = "; or training.labels=attributes" if config.training.labels == "section" else ""
+        by_section = config.training.labels == "section"
+        remedy = "training.labels=attributes" if by_section else "model.architecture=autoencoder"
         raise DataError(
             f"{machine}: training clips of {len(classes.names)} {_what(config.training.labels)}; "
-            f"a classifier needs at least 2{remedy}"
+            f"a classifier needs at least 2; or set {remedy}"
         )
     lost = sorted(
         {clip.section for clip, known in zip(clips, classes.candidates, strict=True) if not known.any()}
