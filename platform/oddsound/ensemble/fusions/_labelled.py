@@ -33,8 +33,10 @@ class Labelled:
 
 
 def labelled(fusion: str, table: ScoreTable) -> Labelled:
-    """All labelled test clips. Raises ScoreError where there are none."""
+    """All labelled test clips, sorted by file name, lest what is learned depend on the order of the table's
+    clips in the last bit. Raises ScoreError where there are none."""
     rows = np.flatnonzero((table.split == "test") & (table.label != UNKNOWN))
+    rows = rows[np.argsort(table.file[rows], kind="stable")]
     if not rows.size:
         raise ScoreError(
             f"{table.machine}: fusion {fusion} learns from labelled test clips and there are none; take one "

@@ -54,7 +54,7 @@ class Scales(FusionState):
 
 
 def _z(score: Float, rows: dict[str, NDArray[np.intp]], scale: dict[str, Scale]) -> Float:
-    made = np.empty_like(score)
+    made = np.empty(len(score))
     for section, of in rows.items():
         made[of] = (score[of] - scale[section].mean) / scale[section].std
     return made
@@ -87,9 +87,8 @@ class Measured:
             # Sorted, lest the last bit depend on the order of the clips.
             ordered = np.sort(scores[:, train], axis=1)
             mean[:, i] = ordered.mean(axis=1)
-            std[:, i] = ordered.std(axis=1) * (
-                np.ptp(ordered, axis=1) > _NO_SPREAD * abs(ordered).max(axis=1)
-            )
+            spread = np.ptp(ordered, axis=1) > _NO_SPREAD * abs(ordered).max(axis=1)
+            std[:, i] = np.where(spread, ordered.std(axis=1), 0.0)
         return cls(rows, mean, _without_zeros(std))
 
     def z(self, tables: Sequence[ScoreTable]) -> Float:

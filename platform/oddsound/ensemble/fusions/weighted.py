@@ -45,13 +45,12 @@ class Weighted(WeightedMean):
 
 
 def halves(table: ScoreTable, rows: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """`rows` in two, each stratum's clips dealt out by turns in a seeded order of their file names."""
+    """`rows` in two, each stratum's clips dealt out by turns in a seeded order."""
     rng = np.random.default_rng(SEED)
     sides: tuple[list[int], list[int]] = ([], [])
-    ordered = rows[np.argsort(table.file[rows], kind="stable")]
-    strata = np.array([f"{table.section[i]}/{table.domain[i]}/{table.label[i]}" for i in ordered])
+    strata = np.array([f"{table.section[i]}/{table.domain[i]}/{table.label[i]}" for i in rows])
     for turn, name in enumerate(np.unique(strata)):
-        stratum = rng.permutation(ordered[strata == name]).tolist()
+        stratum = rng.permutation(rows[strata == name]).tolist()
         for side in (0, 1):
             sides[(side + turn) % 2].extend(stratum[side::2] if len(stratum) > 1 else stratum)
     return np.array(sides[0], dtype=np.intp), np.array(sides[1], dtype=np.intp)
