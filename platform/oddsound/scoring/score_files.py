@@ -12,8 +12,11 @@ from oddsound.scoring.score_rows import CellKey, Kind, Row, ScoreFile, gaps, ins
 MAX_BYTES = 16 * 2**20
 
 
-def parse_csv(name: str, content: bytes, where: str) -> ScoreFile:
-    """Read any of the three kinds of CSV; its `name` says which. ScoreError: `where:line: what`."""
+def parse_csv(name: str, content: bytes, where: str, gapless: bool = True) -> ScoreFile:
+    """Read any of the three kinds of CSV; its `name` says which. ScoreError: `where:line: what`.
+
+    gapless: the recordings of scores and decisions must be numbered as `gaps` has it.
+    """
     named = parse_file_name(name)
     if named is None:
         raise ScoreError(
@@ -23,7 +26,7 @@ def parse_csv(name: str, content: bytes, where: str) -> ScoreFile:
         )
     kind, key = named
     scores, problems = inspect(content, shown(where), kind, key)
-    if kind != "ground_truth":
+    if gapless and kind != "ground_truth":
         problems = problems or gaps(scores)
     if problems:
         raise ScoreError(str(problems[0]))
@@ -52,14 +55,14 @@ def read_scores(path: Path) -> tuple[Row, ...]:
     return read_csv(path).rows
 
 
-def parse_scores(files: Mapping[str, bytes], where: str) -> list[ScoreFile]:
+def parse_scores(files: Mapping[str, bytes], where: str, gapless: bool = True) -> list[ScoreFile]:
     """Every `anomaly_score_*.csv` of `files` (by name), in the order of machine type, section and domain.
 
-    where: their folder, for messages. Other files are left alone. Raises ScoreError where there is none,
+    where: their folder, for messages. gapless: as `parse_csv` has it. Other files are left alone. Raises ScoreError where there is none,
     one is damaged, a cell stands twice, or they are named as in several years.
     """
     names = sorted(name for name in files if _is_of(name, "anomaly_score"))
-    found = by_cell([parse_csv(name, files[name], f"{where}/{name}") for name in names])
+    found = by_cell([parse_csv(name, files[name], f"{where}/{name}", gapless) for name in names])
     if not found:
         raise ScoreError(f"{shown(where)}: has no anomaly_score_*.csv; give the folder or zip that has them")
     layouts = {key.layout: file.where for key, file in found.items()}
