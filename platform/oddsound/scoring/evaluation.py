@@ -27,10 +27,9 @@ def labelled_tables(
     Tables hold test clips alone, labelled, without classes, under the rules of the year whose names the
     CSVs have. where: their folder, for messages. ground_truth: the organisers', as `read_ground_truth`
     takes it; without it labels and domains are those in the recordings' names, whose numbers must then run
-    without a gap. year: refuse CSVs that
-    are not named as in that year. complete: refuse sets that lack a cell. Raises ScoreError, by file and
-    line, where a file is damaged or missing, names differ, or a class is missing; ConfigError for an
-    unknown year.
+    without a gap. year: refuse CSVs that are not named as in that year. complete: refuse sets that lack a
+    cell. Raises ScoreError, by file and line, where a file is damaged or missing, names differ, or a class
+    is missing; ConfigError for an unknown year.
     """
     found = parse_scores(files, where, gapless=ground_truth is None)
     _check_year(found[0], year)

@@ -58,8 +58,9 @@ def read_scores(path: Path) -> tuple[Row, ...]:
 def parse_scores(files: Mapping[str, bytes], where: str, gapless: bool = True) -> list[ScoreFile]:
     """Every `anomaly_score_*.csv` of `files` (by name), in the order of machine type, section and domain.
 
-    where: their folder, for messages. gapless: as `parse_csv` has it. Other files are left alone. Raises ScoreError where there is none,
-    one is damaged, a cell stands twice, or they are named as in several years.
+    where: their folder, for messages. gapless: as `parse_csv` has it. Other files are left alone. Raises
+    ScoreError where there is none, one is damaged, a cell stands twice, or they are named as in several
+    years.
     """
     names = sorted(name for name in files if _is_of(name, "anomaly_score"))
     found = by_cell([parse_csv(name, files[name], f"{where}/{name}", gapless) for name in names])

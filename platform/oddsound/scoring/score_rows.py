@@ -134,14 +134,17 @@ def gaps(scores: ScoreFile, first: int | None = None) -> list[Problem]:
     is_one_run = is_late and len({row.name.number for row in rows}) == len(rows)
     expected: dict[str, int] = {}
     problems = []
-    runs = {id(row): "" if is_one_run else row.name.prefix for row in rows}
-    for row in sorted(rows, key=lambda row: (runs[id(row)], row.name.number)):
-        run, number = runs[id(row)], row.name.number
-        missing = expected.get(run, int(is_late and number == 1) if first is None else first)
+    for row in sorted(rows, key=lambda row: ("" if is_one_run else row.name.prefix, row.name.number)):
+        run, number = "" if is_one_run else row.name.prefix, row.name.number
+        begin = int(is_late and number == 1) if first is None else first
+        missing = expected.get(run, begin)
         if number > missing:
             what = f"{row.name.prefix}_{missing:04d} is missing before {row.file}; add its row"
             problems.append(Problem(scores.where, row.line, what))
-        expected[run] = number + 1
+        elif number < begin:
+            what = f"{row.file}: the year's recordings are numbered from {begin}; remove its row"
+            problems.append(Problem(scores.where, row.line, what))
+        expected[run] = max(begin, number + 1)
     return problems
 
 
