@@ -163,7 +163,7 @@ def test_probabilities_sum_to_one(of: list[int]) -> None:
 def test_what_labels_teach(of: list[int]) -> None:
     """Greedy is no worse than any candidate; the weights are the same again; probabilities sum to one."""
     tables = members(of)
-    assert omega_of(fuse("greedy", tables)) >= max(omega_of(table) for table in tables)
+    assert omega_of(fuse("greedy", tables)) >= max(omega_of(table) for table in tables) - 1e-12
     assert fit("weighted", tables) == fit("weighted", tables)
     for name in LABELS:
         np.testing.assert_allclose(fuse(name, tables).probabilities.sum(axis=2), 1, atol=1e-12)

@@ -65,7 +65,7 @@ def test_greedy_takes_k_at_most_and_draws_some_again(k: int) -> None:
             n for n in range(1, ROUNDS + 1) if all(abs(w * n - round(w * n)) < 1e-9 for w in state.weights)
         ]
         assert draws, "weights are counts of draws"
-    assert omega_of(fitted.apply(tables)) >= max(map(omega_of, tables))
+    assert omega_of(fitted.apply(tables)) >= max(map(omega_of, tables)) - 1e-12
 
 
 def test_greedy_ties_go_to_the_first() -> None:

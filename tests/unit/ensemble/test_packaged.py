@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from oddsound.ensemble.fusions import fuse
+from oddsound.ensemble.fusions import FUSIONS, fuse
 from oddsound.ensemble.opening import open_folder
 from oddsound.ensemble.packaged import package_system
 from oddsound.ensemble.systems import Member, System, build_systems
@@ -39,8 +41,12 @@ def member(bundle: Bundle) -> Member:
 
 
 @pytest.fixture(scope="module")
-def systems(trained: Path) -> tuple[System, ...]:
-    members = {machine: [member(b) for b in finished(trained, machine)] for machine in ("fan", "valve")}
+def members(trained: Path) -> dict[str, list[Member]]:
+    return {machine: [member(b) for b in finished(trained, machine)] for machine in ("fan", "valve")}
+
+
+@pytest.fixture(scope="module")
+def systems(members: dict[str, list[Member]]) -> tuple[System, ...]:
     return build_systems(members, pinned=["valve"], fallback=False)
 
 
@@ -76,6 +82,88 @@ def test_a_system_scores_as_it_was_submitted(
         thresholds = section_thresholds(table)
         assert all(v.threshold == thresholds[v.section] for v in found)
         assert {v.machine for v in found} == {machine}
+
+
+@pytest.mark.parametrize("fusion", list(FUSIONS)[4:])
+def test_a_system_of_any_fusion_scores_as_it_was_submitted(
+    members: dict[str, list[Member]], models: Models, small_data: Path, tmp_path: Path, fusion: str
+) -> None:
+    (system,) = build_systems(members, fallback=False, fusions=[fusion])
+    package_system(system, models, tmp_path / "model")
+    opened = open_folder(tmp_path / "model")
+    for machine in opened.machines:
+        table = system.machines[machine].table
+        found = verdicts(opened.of(machine), clips_of(small_data, machine, system)[::5])
+        # These tiny networks' scores lie so close that their last bits, which depend on which clips are
+        # scored together, are some 1e-4 deviations, and a rank may be the next one.
+        tolerance = 0.1 if fusion == "mean_rank" else 1e-3
+        np.testing.assert_allclose([v.anomaly_score for v in found], table.score[::5], atol=tolerance)
+
+
+def test_what_a_fusion_learned_is_kept_to_the_last_bit(
+    members: dict[str, list[Member]], models: Models, tmp_path: Path
+) -> None:
+    for fusion in FUSIONS:
+        (system,) = build_systems(members, fallback=False, fusions=[fusion])
+        package_system(system, models, tmp_path / fusion)
+        for machine, of in system.machines.items():
+            kept = open_folder(tmp_path / fusion).of(machine).fitted  # type: ignore[attr-defined]
+            assert kept == of.fitted
+            again = kept.apply([m.table for m in of.members]).score
+            np.testing.assert_array_equal(again, of.table.score)
+
+
+def test_a_model_of_an_earlier_version_has_no_state(
+    systems: tuple[System, ...], models: Models, tmp_path: Path
+) -> None:
+    package_system(systems[1], models, tmp_path / "model")
+    rewrite(tmp_path / "model", lambda fan: fan.pop("state"))
+    assert open_folder(tmp_path / "model").of("fan").machine == "fan"
+
+
+HOSTILE = {
+    "no state": ("weighted", lambda fan: fan.pop("state"), "isn't what oddsound wrote"),
+    "another key": ("mean", lambda fan: fan["state"].update(code="x"), "isn't what oddsound wrote"),
+    "of one member": ("mean_zscore", lambda fan: fan["state"]["members"].pop(), "is of 1 members; it has 2"),
+    "no section": ("mean_zscore", lambda fan: fan["state"]["members"][1].pop("00"), "lacks section 00"),
+    "no deviation": ("max_zscore", lambda fan: scale(fan).update(std=0), "isn't what oddsound wrote"),
+    "not finite": ("max_zscore", lambda fan: scale(fan).update(mean="nan"), "isn't what oddsound wrote"),
+    "negative": ("weighted", lambda fan: fan["state"].update(weights=[2, -1]), "isn't what oddsound wrote"),
+    "not a mean": ("weighted", lambda fan: fan["state"].update(weights=[1, 1]), "isn't what oddsound wrote"),
+    "three": ("weighted", lambda fan: fan["state"].update(weights=[0.5, 0.25, 0.25]), "isn't what oddsound"),
+    "falling": ("mean_rank", lambda fan: scale(fan, [2.0, 1.0]), "isn't what oddsound wrote"),
+    "no references": ("mean_rank", lambda fan: scale(fan, []), "isn't what oddsound wrote"),
+}
+
+
+@pytest.mark.parametrize("what", HOSTILE)
+def test_a_hostile_state_is_refused(
+    members: dict[str, list[Member]], models: Models, tmp_path: Path, what: str
+) -> None:
+    fusion, change, why = HOSTILE[what]
+    (system,) = build_systems(members, fallback=False, fusions=[fusion])
+    package_system(system, models, tmp_path / "model")
+    rewrite(tmp_path / "model", change)
+    with pytest.raises(ModelError, match=f"fan: the state of (its )?fusion {fusion} {why}"):
+        open_folder(tmp_path / "model")
+
+
+def scale(fan: dict[str, Any], references: list[float] | None = None) -> dict[str, Any]:
+    """The first member's scale of section 00, or in its place `references`."""
+    if references is not None:
+        fan["state"]["members"][0]["00"] = references
+        return {}
+    of: dict[str, Any] = fan["state"]["members"][0]["00"]
+    return of
+
+
+def rewrite(model: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Change what ensemble.json says of the fan, and seal it anew."""
+    path = model / "ensemble.json"
+    about = json.loads(path.read_text())
+    change(about["machines"]["fan"])
+    path.write_text(json.dumps(about))
+    seal(model, "system")
 
 
 def test_a_package_names_its_members_and_is_the_same_again(

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oddsound.errors import ScoreError
-from oddsound.scoring.omega import Term, cells_of, omega, terms
+from oddsound.scoring.curves import omegas
+from oddsound.scoring.omega import Term, terms
 from oddsound.scoring.table import UNKNOWN, ScoreTable
 
 Float = NDArray[np.float64]
@@ -18,18 +19,23 @@ Float = NDArray[np.float64]
 class Labelled:
     """rows: (n,) those of the table whose Ω is meant; terms: of these n."""
 
-    machine: str
     rows: NDArray[np.intp]
     terms: tuple[Term, ...]
 
     @classmethod
     def of(cls, table: ScoreTable, rows: NDArray[np.intp]) -> Labelled:
+        """Raises ScoreError where a term lacks a class."""
         made = terms(table.section[rows], table.domain[rows], table.label[rows], table.rules)
-        return cls(table.machine, rows, made)
+        for term in made:
+            for clips, which in ((term.normal, "normal"), (term.anomaly, "anomalous")):
+                if not len(clips):
+                    where = ", ".join(filter(None, (table.machine, f"section {term.section}", term.domain)))
+                    raise ScoreError(f"{where}: no {which} clip; AUC needs both classes")
+        return cls(rows, made)
 
     def omegas(self, scores: Float) -> Float:
-        """(m,) Ω. scores: (m, n). Raises ScoreError where a class is missing."""
-        return np.array([omega(cells_of(self.machine, self.terms, score)) for score in scores])
+        """(m,) Ω. scores: (m, n)."""
+        return omegas(scores, self.terms)
 
 
 def labelled(fusion: str, table: ScoreTable) -> Labelled:

@@ -14,6 +14,8 @@ from oddsound.ensemble.fusions._weights import WeightedMean, Weights, weighted_s
 from oddsound.scoring.table import ScoreTable
 
 ROUNDS = 20
+LEAST_GAIN = 1e-9
+"""A smaller one is rounding: an Ω over 1,200 clips moves by more than 1e-6."""
 
 
 class Greedy(WeightedMean):
@@ -39,7 +41,7 @@ class Greedy(WeightedMean):
         counts = Counter(_drawn(z, known, start, float(singles[start]), k))
         used, weights = tuple(counts), tuple(count / counts.total() for count in counts.values())
         # The rounds' sums are rounded otherwise than the weighted one, which may tie where they didn't.
-        if known.omegas(weighted_sum(z[list(used)], weights)[None])[0] < singles[start]:
+        if known.omegas(weighted_sum(z[list(used)], weights)[None])[0] < singles[start] - LEAST_GAIN:
             used, weights = (start,), (1.0,)
         return used, Weights(members=measured.members(used), weights=weights)
 
@@ -51,7 +53,7 @@ def _drawn(z: Float, known: Labelled, start: int, omega: float, k: int) -> list[
         pool = np.arange(len(z)) if len(set(drawn)) < k else np.array(sorted(set(drawn)))
         found = known.omegas(total + z[pool])
         best = int(found.argmax())
-        if found[best] <= omega:
+        if found[best] <= omega + LEAST_GAIN:
             break
         omega = float(found[best])
         drawn.append(int(pool[best]))
