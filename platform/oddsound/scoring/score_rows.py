@@ -202,11 +202,11 @@ def _row(line: int, text: str, kind: Kind, key: CellKey) -> tuple[Row | None, st
     except FileNameError as error:
         hint = " (a header? remove the line)" if line == 1 and not _NUMBER.fullmatch(written) else ""
         return None, f"{error}{hint}"
+    if key.layout != "2021" and name.is_of_2020 != (key.layout == "2020"):
+        return None, f"{file} isn't named as in the year whose CSVs are named like this one; use one year's"
     if name.section != key.section or (key.domain and name.domain != key.domain):
         of_name, of_key = (", ".join(filter(None, (x.section, x.domain))) for x in (name, key))
         return None, f"{file} is of section {of_name}, this file of section {of_key}; move the row"
-    if key.layout != "2021" and name.is_of_2020 != (key.layout == "2020"):
-        return None, f"{file} isn't named as in the year whose CSVs are named like this one; use one year's"
     value, wrong = _value(written, kind)
     return (None, f"{file}: {wrong}") if wrong else (Row(line, file, value, name), "")
 
