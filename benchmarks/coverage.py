@@ -92,9 +92,7 @@ def main() -> None:
     parser.add_argument("--data-sets", type=int, default=500)
     parser.add_argument("--resamples", type=int, default=500)
     options = parser.parse_args()
-    print(
-        "| cells | clips a class and cell | true omega [%] | holds [%] | truth below | above | width [points] |"
-    )
+    print("| cells | clips a class | true omega [%] | holds [%] | truth below | above | width [points] |")
     print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
     begun = time.perf_counter()
     for n in (100, 50, 20):

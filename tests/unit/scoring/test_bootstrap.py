@@ -48,11 +48,7 @@ def test_clips_are_drawn_within_section_domain_and_class() -> None:
 
 
 def test_more_clips_make_it_narrower_and_perfection_has_no_width() -> None:
-    widths = []
-    for n in (50, 200):
-        table = drawn([1.0] * 4, n, np.random.default_rng(0))
-        interval = bootstrap({"fan": table}, 300).machines["fan"]
-        widths.append(interval.upper - interval.lower)
+    widths = [coverage([1.0] * 4, n, n_data_sets=12, n_resamples=200)["width"] for n in (30, 120)]
     assert 1.6 < widths[0] / widths[1] < 2.6  # the square root of 4
     perfect = replace(score_table(), score=(score_table().label == ANOMALY).astype(float))
     interval = bootstrap({"fan": perfect}, 50).machines["fan"]
