@@ -142,3 +142,15 @@ def test_a_machine_type_without_attributes_is_one_line(
     with pytest.raises(DataError, match=r"1 combination.* or set model.architecture=autoencoder") as caught:
         refuse_unlearnable("fan", index_folder(data).of("fan"), config)
     assert "\n" not in str(caught.value)
+
+
+def test_the_text_says_which_rule_of_auc_it_is(
+    small_data: Path, one_epoch: TrialConfig, tmp_path: Path
+) -> None:
+    table = trained_on(relaid(small_data, tmp_path / "data", "2022"), one_epoch, tmp_path)
+    made = packaged(table.where(table.label >= 0), one_epoch, tmp_path / "out")
+    assert made.clips == "development"
+    lines = run(made.folder / LABEL).stdout.splitlines()
+    assert [line.split()[2] for line in lines[1:4]] == ["source", "target", "both"]
+    assert lines[3].split()[3] == lines[1].split()[4] == "-"
+    assert "against all anomalies, the rule from 2022 on" in lines[-1]

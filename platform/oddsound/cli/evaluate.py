@@ -119,11 +119,16 @@ def lines(cells: Sequence[Cell], definition: Definition) -> list[str]:
         f"official score  {_percent(found['official_score'])} %   harmonic mean over all "
         f"{sum(len(c.values) for c in cells)} AUC and pAUC values",
         f"pAUC            {pauc}",
+        *(
+            ["AUC             of a domain's normal clips against all anomalies, the rule from 2022 on"]
+            if any(not c.domain for c in cells)
+            else []
+        ),
     ]
 
 
 def _cell_line(c: Cell, width: int) -> str:
-    where = f"{c.machine:<{width}}  {c.section:<7}  {c.domain:<6}"
+    where = f"{c.machine:<{width}}  {c.section:<7}  {c.domain or 'both':<6}"
     return f"{where}  {_percent(c.auc)}  {_percent(c.pauc)}  {c.n_normal:6d}  {c.n_anomaly:9d}"
 
 
