@@ -127,6 +127,17 @@ def test_the_whole_one_passes_and_evaluates(package: Path, capsys: pytest.Captur
     assert f"{LABEL}\nmachine" in capsys.readouterr().out
 
 
+def test_one_file_is_evaluated_without_the_other_cells(
+    package: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert exits("evaluate", package / LABEL / CSV, "--ground-truth", TRUTH, "--json") == 0
+    (cell,) = json.loads(capsys.readouterr().out)["machines"]["fan"]["cells"]
+    assert (cell["section"], cell["domain"], cell["n_normal"] + cell["n_anomaly"]) == ("03", "source", 200)
+    (package / LABEL / CSV).unlink()
+    assert exits("evaluate", package, "--ground-truth", TRUTH) == 3
+    assert f"{LABEL}: {CSV} is missing" in capsys.readouterr().err
+
+
 def swap_two_names(text: str) -> str:
     """The names of rows 3 and 4, of which one is now another section's."""
     return text.replace("section_03_source_test_0003.wav", "section_04_source_test_0003.wav")

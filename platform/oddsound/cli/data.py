@@ -46,7 +46,8 @@ def check(folder: Path, as_json: bool) -> None:
     for _, reason in bad:
         click.echo(reason, err=True)
     if two := sum(header.n_channels > 1 for header in headers.values()):
-        click.echo(f"{two} recordings have two channels; the first one is used", err=True)
+        have = "recording has" if two == 1 else "recordings have"
+        click.echo(f"{two} {have} two channels; the first one is used", err=True)
     if bad:
         total = len(index.clips) + len(bad)
         raise DataError(f"{folder}: {len(bad)} of {total} are bad, named above; remove or replace them")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import wave
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from tests.unit.recordings.test_index import write
 
+from oddsound.cli.data import data as data_command
 from oddsound.errors import DataError
 from oddsound.recordings.index import check_folder, index_folder
 from oddsound.recordings.names import layout_of
@@ -74,6 +77,16 @@ def test_further_sounds_are_left_alone(data: Path) -> None:
     write(data / "dev_data" / "3DPrinter", "supplemental/section_00_machine_0001_.wav")
     index, bad = check_folder(data)
     assert (len(index.clips), bad) == (4, [])
+
+
+def test_two_channels_are_said(data: Path) -> None:
+    path = data / "dev_data" / "3DPrinter" / PRINTER[0]
+    with wave.open(str(path), "wb") as out:
+        out.setparams((2, 2, 16_000, 0, "NONE", ""))
+        out.writeframes(b"\1\0\2\0" * 1024)
+    shown = CliRunner().invoke(data_command, ["check", str(data)])
+    assert shown.exit_code == 0
+    assert "1 recording has two channels; the first one is used\n" in shown.stderr
 
 
 def test_years_are_kept_apart(data: Path) -> None:
