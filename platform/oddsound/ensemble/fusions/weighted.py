@@ -13,7 +13,9 @@ from oddsound.ensemble.fusions._scales import Float, Measured
 from oddsound.ensemble.fusions._weights import WeightedMean, Weights, weighted_sum
 from oddsound.scoring.table import ScoreTable
 
-N_TRIALS = 48
+N_TRIALS = 32
+"""Each costs more than a millisecond; on made-up members, with 600 clips to learn from and 600 others to
+measure on, 32 gave 78.3 %, 16 77.8 % and 128 78.3 %, random draws 77.1 %, equal weights 76.0 %."""
 SEED = 0
 
 
