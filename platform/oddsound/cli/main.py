@@ -15,6 +15,7 @@ from oddsound.cli.evaluate import evaluate
 from oddsound.cli.plan import plan
 from oddsound.cli.predict import predict
 from oddsound.cli.pretrain import pretrain
+from oddsound.cli.refit import refit
 from oddsound.cli.run import run
 from oddsound.cli.search import search
 from oddsound.cli.serve import serve
@@ -51,6 +52,7 @@ def oddsound(debug: bool) -> None:
       oddsound search DATA --out RUN    the search alone; --resume RUN goes on with one
       oddsound status RUN               done, running, failed, best, time left
       oddsound table1 DATA              the paper's Table 1, line by line
+      oddsound refit RUN DATA           the best trials again, on all recordings
       oddsound predict --model M DIR    score new clips with a registered model
       oddsound serve mlflow RUN         look at the trials in a browser
       oddsound evaluate SCORES          AUC, pAUC and omega of score files
@@ -69,6 +71,7 @@ for _command in (
     search,
     status,
     table1,
+    refit,
     sync,
     serve,
     predict,

@@ -53,11 +53,6 @@ _OPTIONS = (
         help="YAML of trial settings laid over every search space's base; `smoke` is a shipped one.",
     ),
     click.option(
-        "--spaces",
-        type=click.Path(path_type=Path),
-        help="Folder of <machine>.yaml or default.yaml (table1: of table1.yaml).  [default: shipped]",
-    ),
-    click.option(
         "--weights",
         multiple=True,
         metavar="NAME=FILE",
@@ -85,20 +80,6 @@ _OPTIONS = (
         "--gpus-per-trial",
         type=click.FloatRange(0),
         help="A fraction shares one.  [default: by measured memory, where there are any]",
-    ),
-    click.option(
-        "--asha", is_flag=True, help="Stop trials early that are worse than most at the same epoch (ASHA)."
-    ),
-    click.option("--asha-grace", type=click.IntRange(1), help="Epochs before the first cut.  [default: 30]"),
-    click.option(
-        "--asha-reduction",
-        type=click.FloatRange(1, min_open=True),
-        help="One in so many goes on at each cut.  [default: 3]",
-    ),
-    click.option(
-        "--warm-start",
-        metavar="SEARCH",
-        help="Begin with the best trials of an earlier search: its name in MLflow, or its run's folder.",
     ),
     click.option(
         "--retries",
@@ -129,6 +110,28 @@ _OPTIONS = (
     click.option("--cache", type=click.Path(path_type=Path), help="Of features.  [default: OUT/features]"),
 )
 
+_SEARCH_OPTIONS = (
+    click.option(
+        "--spaces",
+        type=click.Path(path_type=Path),
+        help="Folder of <machine>.yaml or default.yaml (table1: of table1.yaml).  [default: shipped]",
+    ),
+    click.option(
+        "--asha", is_flag=True, help="Stop trials early that are worse than most at the same epoch (ASHA)."
+    ),
+    click.option("--asha-grace", type=click.IntRange(1), help="Epochs before the first cut.  [default: 30]"),
+    click.option(
+        "--asha-reduction",
+        type=click.FloatRange(1, min_open=True),
+        help="One in so many goes on at each cut.  [default: 3]",
+    ),
+    click.option(
+        "--warm-start",
+        metavar="SEARCH",
+        help="Begin with the best trials of an earlier search: its name in MLflow, or its run's folder.",
+    ),
+)
+
 _SUBMISSION_OPTIONS = (
     click.option(
         "--authors", type=click.Path(path_type=Path), help="YAML of the submission's authors; see the README."
@@ -139,17 +142,26 @@ _SUBMISSION_OPTIONS = (
 )
 
 
-def run_options(n_trials: int | None) -> Callable[[Command], Command]:
-    """The options of whatever searches; `n_trials` is the default of --trials. None is for what writes
-    no submission and knows its trials: neither --trials nor --authors and --pin."""
+def run_options(
+    n_trials: int | None, *, searches: bool = True, submits: bool = True
+) -> Callable[[Command], Command]:
+    """The options of whatever trains; `n_trials` is the default of --trials, None for what knows its trials.
+
+    searches: those of a search space; else their parameters are what no search has. submits: those of a
+    submission.
+    """
     trials = click.option(
         "--trials", default=n_trials, show_default=True, type=click.IntRange(1), help="For each machine type."
     )
+    options = [
+        *([trials] if n_trials is not None else []),
+        *(_SEARCH_OPTIONS if searches else []),
+        *_OPTIONS,
+        *(_SUBMISSION_OPTIONS if submits else []),
+    ]
 
     def add(command: Command) -> Command:
-        for option in reversed(
-            (trials, *_OPTIONS, *_SUBMISSION_OPTIONS) if n_trials is not None else _OPTIONS
-        ):
+        for option in reversed(options):
             command = option(command)
         return command
 

@@ -79,7 +79,7 @@ def show_best(run: Path, record: RunRecord, authors: Authors, pinned: Sequence[s
     """Register the best trials and print the very best of each machine type."""
     from oddsound.cli import stages
     from oddsound.cli.columns import columns
-    from oddsound.cli.submit import TOP_K
+    from oddsound.ensemble.systems import TOP_K
     from oddsound.training.bundle import bundles, finished
 
     machines = stages.searched(run, record)

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
 from oddsound.cli.resume import command_line
-from oddsound.ensemble.systems import Member, System, build_systems
 from oddsound.errors import ConfigError, DataError, RecordingError, SearchError
 from oddsound.features.cache import build_cache, open_cache
-from oddsound.recipes import is_efficientnet
 from oddsound.recordings.index import DataIndex
 from oddsound.search.driver import Signs
 from oddsound.search.interrupts import Interrupts
@@ -26,8 +23,6 @@ from oddsound.search.space import SearchSpace
 from oddsound.search.studies import MachinePlan, feature_name
 from oddsound.search.told import Outcome
 from oddsound.tracking.layout import Search
-from oddsound.tracking.ranking import TrackedTrial, best_trials
-from oddsound.tracking.reading import load_tracked
 from oddsound.tracking.registry import register_best
 from oddsound.tracking.store import Store, open_store
 from oddsound.training.bundle import finished
@@ -203,68 +198,6 @@ def register(store: Store, record: RunRecord, machines: Sequence[str], k: int) -
     """
     for machine in machines:
         register_best(store, record.dataset, machine, k, data_digest=record.machines[machine]["data"])
-
-
-def build(
-    store: Store,
-    record: RunRecord,
-    machines: Sequence[str],
-    k: int,
-    pinned: Sequence[str],
-) -> tuple[System, ...]:
-    """S1-S4 from the search's `k` best trials of each machine type, through MLflow.
-
-    Of Table 1's rows they are the EfficientNets, as in the paper, where there is one. Like is fused
-    with like: an autoencoder's squared errors and eq. 3 have no scale in common, other classes no
-    softmax; those that are unlike the best one are left out.
-    """
-    members = {}
-    for machine in machines:
-        digest = record.machines[machine]["data"]
-        among = _is_effnet if record.machines[machine].get("rows") else _is_any
-        first = best_trials(store, record.dataset, machine, 1, record.search, digest, among)
-        if not first:
-            among = _is_any
-            first = best_trials(store, record.dataset, machine, 1, record.search, digest)
-        alike = partial(_alike, first, among)
-        best = best_trials(store, record.dataset, machine, k, record.search, digest, alike)
-        if len(best) < k:
-            talk(f"{machine}: {len(best)} finished trials, fewer than the {k} that S2-S4 fuse")
-        members[machine] = [_member(store, trial) for trial in best]
-    return build_systems(members, pinned)
-
-
-def _is_any(trial: TrackedTrial) -> bool:
-    return True
-
-
-def _is_effnet(trial: TrackedTrial) -> bool:
-    return is_efficientnet(trial.params["recipe"])
-
-
-def _alike(first: Sequence[TrackedTrial], among: Callable[[TrackedTrial], bool], trial: TrackedTrial) -> bool:
-    """Whether `trial` is admitted, scores as the best one does, and tells the same classes apart."""
-    kinds = {
-        (
-            t.params["model.architecture"] == "autoencoder",
-            t.params["training.labels"],
-            t.params["training.anomaly_score"],
-        )
-        for t in (*first, trial)
-    }
-    return among(trial) and len(kinds) == 1
-
-
-def _member(store: Store, trial: TrackedTrial) -> Member:
-    config, result, table = load_tracked(store, trial)
-    return Member(
-        trial=result.trial,
-        omega=result.omega,
-        n_parameters=result.n_parameters,
-        config=config.model_dump(),
-        table=table,
-        weights_sha256=result.weights_sha256,
-    )
 
 
 def tell_failures(outcome: Outcome) -> None:

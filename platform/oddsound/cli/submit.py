@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING
 
 import click
 
+from oddsound.cli.wanted import Choice, Effort, Wanted, choice_options, effort_options, system_options
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from oddsound.cli.estimates import Estimates
     from oddsound.ensemble.systems import MachineSystem, System
+    from oddsound.scoring.threshold import Method
     from oddsound.search.record import RunRecord
     from oddsound.submission.authors import Authors
     from oddsound.submission.package import Submission
-
-TOP_K = 5
 
 
 @click.command()
@@ -24,11 +26,33 @@ TOP_K = 5
 @click.option("--authors", type=click.Path(path_type=Path), help="YAML of the authors; see the README.")
 @click.option("--tracking-uri", help="Another MLflow than the run's own, that a sync has sent the run to.")
 @click.option("--pin", "pinned", multiple=True, metavar="MACHINE", help="Take S1's model for it in S2-S4.")
-def submit(run: Path, authors: Path | None, tracking_uri: str | None, pinned: tuple[str, ...]) -> None:
+@choice_options
+@system_options
+@effort_options
+def submit(
+    run: Path,
+    authors: Path | None,
+    tracking_uri: str | None,
+    pinned: tuple[str, ...],
+    top_k: int,
+    metric: str,
+    searches: tuple[str, ...],
+    strict: bool,
+    fusions: tuple[str, ...] | None,
+    threshold: Method,
+    resamples: int,
+    splits: int,
+) -> None:
     """Fuse the five best trials of each machine type of RUN into S1-S4 and write the package.
 
     \b
       oddsound submit runs/first --authors authors.yaml
+      oddsound submit runs/first --pin valve --threshold empirical
+      oddsound submit runs/first --from runs/second --from runs/third --top-k 3
+      oddsound submit runs/first --fusions best,mean_rank,greedy,mean_softmax
+
+    Where a fusion is worse than the best single model, S1's, that one is submitted. Omegas are printed
+    with 95 % bootstrap intervals and without what choosing on the labelled clips adds to them.
     """
     from oddsound.search.driver import sole_driver
     from oddsound.search.record import read_record
@@ -38,30 +62,58 @@ def submit(run: Path, authors: Path | None, tracking_uri: str | None, pinned: tu
     record = read_record(run)
     if tracking_uri:
         record.tracking_uri = canonical(tracking_uri)
+    wanted = Wanted(
+        Choice(top_k, metric, searches, strict),
+        fusions,
+        threshold,
+        Effort(resamples, splits),
+    )
     with sole_driver(run):
-        submit_run(run, record, read_authors(authors), pinned)
+        submit_run(run, record, read_authors(authors), pinned, wanted)
 
 
-def submit_run(run: Path, record: RunRecord, authors: Authors, pinned: Sequence[str]) -> None:
-    """Register the best, fuse S1-S4, write the package to RUN/submission, print the omega table."""
+def submit_run(
+    run: Path, record: RunRecord, authors: Authors, pinned: Sequence[str], wanted: Wanted | None = None
+) -> None:
+    """Register the best, fuse S1-S4, write the package to RUN/submission, print what is known of them."""
     from oddsound.cli import stages
+    from oddsound.cli.choosing import build, checked
+    from oddsound.cli.estimates import estimate_systems
+    from oddsound.cli.listing import write_listing
     from oddsound.cli.systems import register
+    from oddsound.ensemble.systems import TOP_K
     from oddsound.errors import BundleError
     from oddsound.submission.package import write_submission
 
+    wanted = wanted or Wanted()
     machines = stages.searched(run, record)
     if not machines:
         raise BundleError(f"{run}: no finished trial yet; run the search to its end first")
     refuse_unknown(pinned, record)
     store = stages.tracking(run, record)
     stages.register(store, record, machines, TOP_K)
-    systems = stages.build(store, record, machines, TOP_K, pinned)
-    written = write_submission(systems, run / "submission", authors)
-    click.echo("\n".join(omega_table(systems)))
+    choice = checked(wanted.choice, store)
+    systems, found = build(store, run, record, machines, choice, pinned, wanted.fusions)
+    written = write_submission(systems, run / "submission", authors, method=wanted.threshold)
+    estimates = estimate_systems(systems, found, choice, wanted.effort, pinned)
+    listing = write_listing(systems, estimates, run / "submission")
+    click.echo("\n".join(_report(systems, estimates)))
     stages.talk("")
     stages.talk("registering S1 to S4 as models")
-    register(store, run, record, systems, written.archive)
-    _say_where(run, record, written, machines, placeholder=authors.is_placeholder)
+    register(store, run, record, systems, found, written.archive, wanted.threshold)
+    _say_where(run, record, written, listing, placeholder=authors.is_placeholder)
+
+
+def _report(systems: Sequence[System], estimates: Estimates) -> list[str]:
+    """The omega of each machine type and system, how sure the means are, and the systems' members."""
+    from oddsound.cli.estimates import explained, table_of
+    from oddsound.cli.listing import members_table
+
+    names = {f"S{system.number}": f"S{system.number} {system.name}" for system in systems}
+    lines = [*omega_table(systems), ""]
+    if estimates:
+        lines += [*table_of(estimates, names), *explained(estimates), ""]
+    return lines + members_table(systems)
 
 
 def refuse_unknown(pinned: Sequence[str], record: RunRecord) -> None:
@@ -101,7 +153,7 @@ def _shown(of: MachineSystem) -> str:
 
 
 def _say_where(
-    run: Path, record: RunRecord, written: Submission, machines: Sequence[str], *, placeholder: bool
+    run: Path, record: RunRecord, written: Submission, listing: Path, *, placeholder: bool
 ) -> None:
     from oddsound.cli.stages import talk
 
@@ -110,9 +162,10 @@ def _say_where(
     if placeholder:
         talk("The authors are placeholders: `oddsound submit` with --authors FILE writes it with yours.")
     talk(f"trials      {run / 'trials'}")
+    talk(f"systems     {listing}")
     talk(f"submission  {written.folder} and {written.archive}")
     talk(f"MLflow      {record.tracking_uri or run / 'mlflow' / 'mlflow.db'} (see mlflow_server/)")
     talk(
         f"next        oddsound submission check {run / 'submission'} "
-        f"--data {record.data} --machines {','.join(machines)}"
+        f"--data {record.data} --machines {','.join(written.machines)}"
     )

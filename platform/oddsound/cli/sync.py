@@ -21,7 +21,7 @@ def sync(run: Path, tracking_uri: str | None) -> None:
     `oddsound submit` registers S1-S4. What MLflow has already isn't sent again.
     """
     from oddsound.cli.stages import clip_counts, register, tracked_search, tracking
-    from oddsound.cli.submit import TOP_K
+    from oddsound.ensemble.systems import TOP_K
     from oddsound.errors import TrackingError
     from oddsound.search.driver import sole_driver
     from oddsound.search.record import read_record

@@ -49,7 +49,7 @@ _ROWS = (
     "  [default: imagenet]",
 )
 @click.option("--backbone", metavar="B", help="Of the pretrained rows.  [default: tf_efficientnet_b0]")
-@run_options(n_trials=None)
+@run_options(n_trials=None, submits=False)
 def table1(
     data: Path,
     out: Path,
@@ -83,7 +83,7 @@ def table1(
 def write_table(run: Path, record: RunRecord, authors: Authors, pinned: Sequence[str]) -> None:
     """Register the best, fuse S1-S4, write Table 1 to `run` and print it."""
     from oddsound.cli import stages
-    from oddsound.cli.submit import TOP_K
+    from oddsound.ensemble.systems import TOP_K
     from oddsound.report.files import write_table1
     from oddsound.report.formats import to_text
 
@@ -126,14 +126,15 @@ def _add_recipes(run: Path, machine: str, measured: dict[str, dict[str, Measured
 def _systems(run: Path, record: RunRecord, machines: Sequence[str]) -> Sequence[System]:
     """S1-S4 of the machine types that have an EfficientNet."""
     from oddsound.cli import stages
-    from oddsound.cli.submit import TOP_K
+    from oddsound.cli.choosing import build
+    from oddsound.cli.wanted import Choice
     from oddsound.training.bundle import finished
 
     with_effnet = [m for m in machines if any(map(_is_effnet, finished(run / "trials", m)))]
     if not with_effnet:
         return ()
     store = stages.tracking(run, record)
-    return stages.build(store, record, with_effnet, TOP_K, ())
+    return build(store, run, record, with_effnet, Choice())[0]
 
 
 def _add_systems(systems: Sequence[System], measured: dict[str, dict[str, Measured]]) -> None:
@@ -174,7 +175,7 @@ def _notes(run: Path, record: RunRecord, machines: Sequence[str]) -> list[str]:
 
 
 def _note_of_systems(trials: Sequence[TrialConfig]) -> list[str]:
-    from oddsound.cli.submit import TOP_K
+    from oddsound.ensemble.systems import TOP_K
     from oddsound.recipes import is_efficientnet
 
     counts = Counter(trial.machine for trial in trials if is_efficientnet(trial.recipe))

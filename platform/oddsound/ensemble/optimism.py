@@ -15,7 +15,7 @@ nothing of machines, sections or years that aren't in the data.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -80,21 +80,24 @@ def estimate_optimism(
     seed: int = 0,
     *,
     fallback: bool = True,
+    pinned: Collection[str] = (),
     told: Told = lambda machine: None,
 ) -> dict[str, FusionOptimism]:
     """By fusion what choosing among the candidates of each machine type adds to its Ω.
 
-    candidates: aligned, in any order. fallback: the best single trial stands in where it is better, as in
-    `build_systems`. told: hears of each machine type before its turn. Fusions that a machine type can't
-    have, for want of a softmax, are the best single trial there. Raises ScoreError where there are no
-    labelled clips, ConfigError for an unknown fusion.
+    candidates: aligned, in any order. fallback: the best single trial stands in where it is better, and
+    always for a machine type that is `pinned`, as in `build_systems`. told: hears of each machine type before
+    its turn. Fusions that a machine type can't have, for want of a softmax, are the best single trial there.
+    Raises ScoreError where there are no labelled clips, ConfigError for an unknown fusion.
     """
     for name in fusions:
         fusion_of(name)
     found: dict[str, dict[str, tuple[float, Floats]]] = {}
     for machine, of in candidates.items():
         told(machine)
-        found[machine] = _Machine(machine, of, k, fallback).by_fusion(fusions, n_splits, seed)
+        own = ["best"] if machine in pinned else list(fusions)
+        measured = _Machine(machine, of, k, fallback).by_fusion(own, n_splits, seed)
+        found[machine] = {name: measured.get(name) or measured["best"] for name in fusions}
     return {name: _together({machine: of[name] for machine, of in found.items()}) for name in fusions}
 
 

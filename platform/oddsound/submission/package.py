@@ -45,6 +45,7 @@ class Submission:
     archives: tuple[Path, ...]
     """A zip of each system alone, in the order of `labels`."""
     labels: tuple[str, ...]
+    machines: tuple[str, ...]
     clips: Clips
     n_clips: int
     """Clips scored by each system."""
@@ -89,7 +90,7 @@ def write_submission(
         for target in packed:
             (Path(temporary) / target.name).replace(target)
     n_clips = sum(int(_rows(of.table, clips).sum()) for of in systems[0].machines.values())
-    return Submission(folder, archive, archives, tuple(files), clips, n_clips)
+    return Submission(folder, archive, archives, tuple(files), tuple(systems[0].machines), clips, n_clips)
 
 
 def _zips(out: Path) -> list[Path]:

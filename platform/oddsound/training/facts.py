@@ -10,7 +10,7 @@ from pydantic import Field
 from oddsound.config import Count, Strict, TrialConfig
 from oddsound.errors import BundleError, ScoreError
 from oddsound.scoring.table import ScoreTable
-from oddsound.scoring.threshold import section_thresholds
+from oddsound.scoring.threshold import Method, section_thresholds
 from oddsound.training.bundle import Bundle
 
 CONFIG, WEIGHTS, FACTS = "config.json", "weights.safetensors", "detector.json"
@@ -66,12 +66,13 @@ def facts_of(bundle: Bundle, config: TrialConfig) -> DetectorFacts:
     )
 
 
-def section_facts(table: ScoreTable) -> dict[str, SectionFacts]:
-    """By section, from the table's training clips; a section without any is left out."""
+def section_facts(table: ScoreTable, method: Method = "gamma") -> dict[str, SectionFacts]:
+    """By section, from the table's training clips, its threshold by `method`; a section without any is
+    left out."""
     train = table.train()
     return {
         section: _section(threshold, train.score[train.section == section])
-        for section, threshold in section_thresholds(train).items()
+        for section, threshold in section_thresholds(train, method=method).items()
     }
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from oddsound.cli.choosing import is_alike
 from oddsound.cli.main import main
-from oddsound.cli.stages import _alike
 from oddsound.cli.table1 import _note_of_systems
 from oddsound.config import TrialConfig, overlay
 from oddsound.recipes import RECIPES, Reading, recipe_settings
@@ -32,9 +32,9 @@ def test_like_is_fused_with_like() -> None:
         (tracked(labels="attributes"), False),
         (tracked(score="baseline_code"), False),
     ]:
-        assert _alike([first], lambda trial: True, other) is alike
-        assert _alike([other], lambda trial: True, first) is alike
-    assert not _alike([first], lambda trial: False, tracked())
+        assert is_alike([first], lambda trial: True, other) is alike
+        assert is_alike([other], lambda trial: True, first) is alike
+    assert not is_alike([first], lambda trial: False, tracked())
 
 
 def trials(profile: str, *names: str) -> list[TrialConfig]:
