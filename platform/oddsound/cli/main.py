@@ -11,6 +11,7 @@ import click
 from oddsound import __version__
 from oddsound.cli.data import data
 from oddsound.cli.demo import demo
+from oddsound.cli.ensemble import ensemble
 from oddsound.cli.evaluate import evaluate
 from oddsound.cli.plan import plan
 from oddsound.cli.predict import predict
@@ -55,6 +56,8 @@ def oddsound(debug: bool) -> None:
       oddsound refit RUN DATA           the best trials again, on all recordings
       oddsound predict --model M DIR    score new clips with a registered model
       oddsound serve mlflow RUN         look at the trials in a browser
+      oddsound ensemble RUN             every fusion of the best trials, side by side
+      oddsound submit RUN               S1-S4 as the challenge's package
       oddsound evaluate SCORES          AUC, pAUC and omega of score files
 
     stdout is data, stderr is talk. Exit codes: 0 done, 2 usage or settings, 3 data, 4 tracking,
@@ -75,6 +78,7 @@ for _command in (
     sync,
     serve,
     predict,
+    ensemble,
     submit,
     submission,
     evaluate,
