@@ -212,12 +212,17 @@ def _batches(
 
 
 def _read(scorer: MachineModel, clips: Sequence[FoundClip], section: str | None) -> Iterator[NewClip]:
+    from oddsound.recordings.names import shown
     from oddsound.recordings.reader import probe, read_clip
     from oddsound.training.verdicts import NewClip, refuse_much_longer
 
     sections = _sections(scorer, clips, section)
+    is_said = False
     for clip in clips:
         header = probe(clip.path)
+        if header.n_channels == 2 and not is_said:
+            click.echo(f"{shown(clip.path)} has two channels; of such the first one is used", err=True)
+            is_said = True
         if header.sample_rate == scorer.sample_rate:  # read_clip refuses another, and reads nothing either
             refuse_much_longer(scorer, str(clip.path), header.n_samples)
         yield NewClip(str(clip.path), sections[clip.path], read_clip(clip.path, scorer.sample_rate))

@@ -15,6 +15,7 @@ from oddsound.cli.resume import command_line
 from oddsound.errors import ConfigError, DataError, RecordingError, SearchError
 from oddsound.features.cache import build_cache, open_cache
 from oddsound.recordings.index import DataIndex
+from oddsound.recordings.reader import probe
 from oddsound.search.driver import Signs
 from oddsound.search.interrupts import Interrupts
 from oddsound.search.record import RunRecord
@@ -105,7 +106,8 @@ def prepare_features(
     plans = []
     for space in spaces:
         clips, digest = index.of(space.machine), digests[space.machine]
-        talk(f"features of {space.machine}: {len(clips)} clips")
+        stereo = ", of their two channels the first" if probe(clips[0].path).n_channels > 1 else ""
+        talk(f"features of {space.machine}: {len(clips)} clips{stereo}")
         try:
             caches = {
                 feature_name(config): str(build_cache(clips, digest, config.features, cache))

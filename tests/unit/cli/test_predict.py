@@ -68,6 +68,19 @@ def wav(path: Path, seconds: float = 1.0, rate: int = 16000, channels: int = 1) 
     return path
 
 
+def test_of_two_channels_the_first_is_scored_and_that_is_said(
+    predict, bundle: Bundle, tmp_path: Path
+) -> None:
+    alone = wav(tmp_path / "a.wav")
+    tone, rate = soundfile.read(alone)
+    both = tmp_path / "b.wav"
+    soundfile.write(both, np.stack([tone, np.zeros_like(tone)], axis=1), rate)
+    said = predict("--model", bundle.path, "--section", "00", alone, both)
+    first, second = said.out.splitlines()[1:]
+    assert first.split(",")[1:] == second.split(",")[1:]
+    assert said.err.count("has two channels; of such the first one is used") == 1
+
+
 def test_the_scores_are_the_trials(predict, run: Path, trained: Path, small_data: Path) -> None:
     said = predict("--model", "models:/tiny.fan@champion", "--run", run, small_data / "fan")
     assert said.code == 0 and said.out.splitlines()[0] == ",".join(COLUMNS)
@@ -147,7 +160,7 @@ def test_a_names_own_section_counts(predict, bundle: Bundle, tmp_path: Path) -> 
     [
         (lambda path: wav(path, rate=8000), "8000 Hz; 16000 Hz is expected"),
         (lambda path: wav(path, rate=48000), "48000 Hz; 16000 Hz is expected"),  # and not too long
-        (lambda path: wav(path, channels=2), "2 channels; one is expected"),
+        (lambda path: wav(path, channels=3), "3 channels; one or two"),
         (lambda path: wav(path, seconds=1.1), "1.10 s, 33 frames; "),
         (lambda path: wav(path, seconds=0.05), "800 samples; at least 1024"),
         (lambda path: path.write_bytes(b"no sound"), "not a WAV"),
