@@ -3,6 +3,8 @@ the evaluation clips, check the package, and measure it once the labels are know
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import subprocess
 import sys
@@ -10,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from oddsound.cli.main import main
+from oddsound.ensemble.fusions import FUSIONS
 from oddsound.recordings.synth import synthesise
 from oddsound.training.bundle import Bundle, finished
 
@@ -109,7 +113,7 @@ def test_the_labels_once_known_give_its_omega(place: Path) -> None:
     found = json.loads(succeeded("evaluate", archive, "--ground-truth", truth, "--json").stdout)
     shown = succeeded("evaluate", archive, "--ground-truth", truth).stdout
     assert "mean omega" in shown
-    assert 0 < json.dumps(found).count('"omega"')
+    assert json.dumps(found).count('"omega"') > 0
 
 
 def test_the_same_command_again_gives_the_same_bytes(place: Path) -> None:
@@ -120,18 +124,110 @@ def test_the_same_command_again_gives_the_same_bytes(place: Path) -> None:
     assert len(zips) == 5
 
 
-def test_another_choice_or_the_run_itself_is_refused(place: Path) -> None:
-    data = place / "all" / "tiny"
-    for line, message in (
-        (("--out", place / "final", "--top-k", 1), "the best trials of"),
-        (("--out", place / "searched"), "is RUN itself"),
-        (("--out", place / "new", "--machines", "fan,pump"), "no machine type 'pump'"),
-        (("--out", place / "new", "--top-k", 4, "--strict"), "3 finished trials, fewer than --top-k 4"),
-        (("--out", place / "new", "--metric", "loss"), "--metric loss: larger must be better"),
-        (("--out", place / "new", "--from", "nobody"), "no search 'nobody'"),
-    ):
-        ended = oddsound("refit", place / "searched", data, *line)
-        assert ended.returncode in (2, 3)
-        assert message in ended.stderr
-        assert ended.stderr.count("\n") == 1
+@pytest.fixture(scope="module")
+def two_searches(place: Path) -> Path:
+    """A second search of other trials on the same recordings, into the MLflow of `final`; then a package of
+    both, of fusions that have something to learn."""
+    final, uri = place / "final", f"sqlite:///{place}/final/mlflow/mlflow.db"
+    line = ("refit", place / "searched", place / "all" / "tiny", "--out", place / "other", "--top-k", 1)
+    succeeded(*line, "--seed", 5, "--tracking-uri", uri, "--resamples", 0, "--splits", 0)
+    line = ("--from", final, "--from", place / "other", "--fusions", "best,mean_rank,greedy,mean_zscore")
+    ended = succeeded("submit", final, *line, "--threshold", "empirical", "--resamples", 50, "--splits", 2)
+    (place / "submitted").write_text(ended.stdout)
+    return place
+
+
+def test_members_come_from_all_searches_that_are_named(two_searches: Path) -> None:
+    listing = json.loads((two_searches / "final" / "submission" / "systems.json").read_text())
+    assert [system["name"] for system in listing["systems"]] == [
+        FUSIONS[name].title for name in ("best", "mean_rank", "greedy", "mean_zscore")
+    ]
+    for machine in MACHINES:
+        both = [b for run in ("final", "other") for b in best(two_searches, run, machine)]
+        assert len(both) == 3
+        of = listing["systems"][3]["machines"][machine]
+        if not of["pinned_to_s1"]:
+            assert {member["trial"] for member in of["members"]} == {b.path.name for b in both}
+        shown = (two_searches / "submitted").read_text()
+        first = max(both, key=lambda bundle: bundle.result().omega)
+        assert f"{machine:<6}  {first.path.name}  {first.result().weights_sha256}" in shown
+    estimates = listing["systems"][0]["estimates"]
+    assert set(estimates) == {*MACHINES, "mean"}
+    for of in estimates.values():
+        assert of["interval"]["lower"] <= of["interval"]["estimate"] <= of["interval"]["upper"]
+        assert of["optimism"]["naive"] == pytest.approx(of["interval"]["estimate"])
+
+
+def test_what_was_registered_scores_as_was_submitted(two_searches: Path) -> None:
+    """Also a system with members that lie in the other run's folder."""
+    data = two_searches / "all" / "tiny" / "fan"
+    clips = sorted(data.glob("source_test/section_03_*.wav"))
+    for number in (2, 4):
+        line = ("predict", "--model", f"models:/tiny.S{number}@newest", "--run", two_searches / "final")
+        shown = succeeded(*line, "--machine", "fan", *clips).stdout
+        rows = {Path(row["file"]).name: row for row in csv.DictReader(io.StringIO(shown))}
+        folder = two_searches / "final" / "submission" / "task2" / f"Lastname_INST_task2_{number}"
+        for kind, column in (("anomaly_score", "anomaly_score"), ("decision_result", "decision")):
+            written = (folder / f"{kind}_fan_section_03_source_test.csv").read_text().splitlines()
+            assert len(written) == len(clips)
+            for name, value in (line.split(",") for line in written):
+                assert float(rows[name][column]) == pytest.approx(float(value), abs=1e-5), (number, name)
+
+
+def test_every_fusion_side_by_side(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    line = ["ensemble", str(place / "final"), "--machines", "fan", "--resamples", "50", "--splits", "1"]
+    shown = []
+    for more in ([], ["--json"]):
+        with pytest.raises(SystemExit, match="0"):
+            main([*line, *more])
+        shown.append(capsys.readouterr().out)
+    for name, fusion in FUSIONS.items():
+        starred = name + (" *" if fusion.uses_labels else " ")
+        assert any(row.startswith(starred) for row in shown[0].splitlines())
+    found = json.loads(shown[1])
+    assert set(found) == {"fan"}
+    assert set(found["fan"]) == set(FUSIONS)
+    single = best(place, "final", "fan")[0]
+    assert found["fan"]["best"]["omega"] == pytest.approx(single.result().omega)
+    assert found["fan"]["best"]["members"] == [single.path.name]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (("refit", "searched", "all/tiny", "--out", "final", "--top-k", "1"), "the best trials of"),
+        (("refit", "searched", "all/tiny", "--out", "searched"), "is RUN itself"),
+        (("refit", "searched", "all/tiny", "--out", "new", "--machines", "fan,pump"), "machine type 'pump'"),
+        (
+            ("refit", "searched", "all/tiny", "--out", "new", "--top-k", "4", "--strict"),
+            "fewer than --top-k 4",
+        ),
+        (("refit", "searched", "all/tiny", "--out", "new", "--metric", "loss"), "larger must be better"),
+        (("refit", "searched", "all/tiny", "--out", "new", "--from", "nobody"), "no search 'nobody'"),
+        (("submit", "final", "--metric", "auc/section_09/source"), "that has the metric"),
+        (
+            ("submit", "final", "--top-k", "9", "--strict"),
+            "fan: 2 finished trials, fewer than the 9",
+        ),
+        (("submit", "final", "--fusions", "best,median"), "fusion 'median'"),
+        (("submit", "final", "--from", "searched"), "no search"),
+        (("ensemble", "final", "--machines", "pump"), "--machines pump: no finished trial of it"),
+    ],
+)
+def test_what_is_refused_in_one_line(
+    place: Path,
+    line: tuple[str, ...],
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before = (place / "final" / "submission" / "systems.json").read_bytes()
+    monkeypatch.chdir(place)
+    with pytest.raises(SystemExit) as ended:
+        main(list(line))
+    said = capsys.readouterr().err
+    assert ended.value.code in (2, 3)
+    assert message in said
+    assert said.splitlines()[-1].startswith("oddsound: ")
     assert not (place / "new").exists()
+    assert (place / "final" / "submission" / "systems.json").read_bytes() == before

@@ -18,14 +18,14 @@ LISTING = "systems.json"
 def members_table(systems: Sequence[System]) -> list[str]:
     """Every trial that the systems are made of: its place, omega, hash, its weights' SHA-256, and in which
     systems it is."""
-    rows = [["member", "omega [%]", "trial", "weights' SHA-256", "in"]]
+    rows = [["member", "trial", "weights' SHA-256", "in", "omega [%]"]]
     for machine in systems[0].machines:
         members = {m.trial: m for system in systems for m in system.machines[machine].members}
         for member in sorted(members.values(), key=lambda member: member.rank):
             own = [f"S{s.number}" for s in systems if member.trial in _trials(s.machines[machine])]
             omega = f"{100 * member.omega:.2f}"
-            rows.append([machine, omega, member.trial, member.weights_sha256, " ".join(own)])
-    return columns(rows).splitlines()
+            rows.append([machine, member.trial, member.weights_sha256, " ".join(own), omega])
+    return columns(rows, n_words=4).splitlines()
 
 
 def _trials(of: MachineSystem) -> set[str]:

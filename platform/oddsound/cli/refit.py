@@ -11,7 +11,7 @@ import click
 
 from oddsound.cli.options import machines_option, run_options
 from oddsound.cli.run import run_all
-from oddsound.cli.wanted import Choice, Wanted, choice_options, system_options
+from oddsound.cli.wanted import Choice, Effort, Wanted, choice_options, effort_options, system_options
 
 if TYPE_CHECKING:
     from oddsound.config import TrialConfig
@@ -28,6 +28,7 @@ _NO_SEARCH = {"asha": False, "asha_grace": None, "asha_reduction": None, "warm_s
 @machines_option("all that RUN and DATA have")
 @choice_options
 @system_options
+@effort_options
 @run_options(n_trials=None, searches=False)
 def refit(
     run: Path,
@@ -40,6 +41,8 @@ def refit(
     strict: bool,
     fusions: tuple[str, ...] | None,
     threshold: Method,
+    resamples: int,
+    splits: int,
     **options: Any,
 ) -> None:
     """Train the best trials of RUN anew on the recordings in DATA, and write the submission.
@@ -61,7 +64,7 @@ def refit(
     chosen = _configurations(run, data, machines, Choice(top_k, metric, searches, strict))
     _write(chosen, run, out)
     options |= _NO_SEARCH | {"spaces": out.absolute() / SPACES, "trials": sys.maxsize}
-    wanted = Wanted(Choice(top_k), fusions, threshold)
+    wanted = Wanted(Choice(top_k), fusions, threshold, Effort(resamples, splits))
     run_all(data, out, list(chosen), partial(submit_run, wanted=wanted), **options)
 
 
