@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
+from oddsound.ensemble.fusions import FUSIONS
 from oddsound.ensemble.systems import MachineSystem, Member, System
 from oddsound.scoring.omega import cells, harmonic_mean
 from oddsound.scoring.threshold import Method
@@ -141,7 +142,7 @@ def describe(system: System, method: Method = "gamma") -> Description:
         ensemble_method_subsystem_count=max((len(machine.members) for machine in machines), default=0),
         decision_making=f"{system.name}; threshold per section: {_THRESHOLDS[method]}",
         external_data_usage=_external_data(members),
-        development_data_usage="trials chosen by omega on the labelled test clips" if is_labelled else None,
+        development_data_usage=_development_data(machines) if is_labelled else None,
     )
 
 
@@ -205,6 +206,13 @@ def _domain_adaptation(machines: list[MachineSystem]) -> str | None:
     ]
     shares = sorted({share for share in drawn if share > 0})
     return _and(f"{100 * share:g} % of draws from the target domain" for share in shares)
+
+
+def _development_data(machines: list[MachineSystem]) -> str:
+    """What the labels of the development test clips were used for."""
+    learned = {of.fusion for of in machines if FUSIONS[of.fusion].uses_labels and len(of.members) > 1}
+    fusions = f"; members or weights of the fusion {_listed(learned)} learned from them" if learned else ""
+    return f"trials chosen by omega on the labelled test clips{fusions}"
 
 
 def _external_data(members: list[Member]) -> str | None:

@@ -6,6 +6,7 @@ import yaml
 from tests.unit.submission.systems import CONFIG, small_systems
 
 from oddsound.config import overlay
+from oddsound.ensemble.systems import build_systems
 from oddsound.scoring.omega import cells, harmonic_mean
 from oddsound.submission.authors import PLACEHOLDER
 from oddsound.submission.meta import Meta, describe, dump, meta_of
@@ -81,3 +82,10 @@ def test_no_results_without_labels() -> None:
     meta = meta_of(small_systems(sections=(), evaluation=("03", "04"))[0], PLACEHOLDER)
     assert meta.results.development_dataset == {}
     assert meta.system.description.development_data_usage is None
+
+
+def test_it_says_what_was_learned_from_the_labels() -> None:
+    members = {"fan": [m for system in small_systems(["fan"]) for m in system.machines["fan"].members][1:3]}
+    plain, learned = build_systems(members, fallback=False, fusions=("mean", "weighted"))
+    assert describe(plain).development_data_usage == "trials chosen by omega on the labelled test clips"
+    assert "fusion weighted learned from them" in describe(learned).development_data_usage
