@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import click
 
 from oddsound import __version__
+from oddsound.cli.compare import compare
 from oddsound.cli.data import data
 from oddsound.cli.demo import demo
 from oddsound.cli.ensemble import ensemble
@@ -59,6 +60,7 @@ def oddsound(debug: bool) -> None:
       oddsound ensemble RUN             every fusion of the best trials, side by side
       oddsound submit RUN               S1-S4 as the challenge's package
       oddsound evaluate SCORES          AUC, pAUC and omega of score files
+      oddsound compare A B              is one system better than another?
 
     stdout is data, stderr is talk. Exit codes: 0 done, 2 usage or settings, 3 data, 4 tracking,
     5 a search ended with failed trials, 130 interrupted: the same command goes on.
@@ -82,6 +84,7 @@ for _command in (
     submit,
     submission,
     evaluate,
+    compare,
 ):
     oddsound.add_command(_command)
 
