@@ -77,6 +77,17 @@ def test_perfection_against_blindness(tmp_path: Path, capsys: pytest.CaptureFixt
     assert {row["verdict"] for row in figures(capsys, b, a).values()} == {"B is better"}
 
 
+def test_the_mean_is_over_machine_types(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    b = write(tmp_path / "b", blind)
+    a = write(tmp_path / "a", perfect)
+    for csv in b.glob("anomaly_score_pump_*.csv"):
+        shutil.copyfile(csv, a / csv.name)
+    found = figures(capsys, a, b)
+    assert [row["difference"] for row in found.values()] == [0.5, 0, 0.25]
+    assert (found["mean"]["omega_a"], found["mean"]["omega_b"]) == (0.75, 0.5)
+    assert found["pump"]["verdict"] == "can't tell" and found["pump"]["share"] == 0.5
+
+
 def test_what_people_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     a, b = write(tmp_path / "a", perfect, ("fan",)), write(tmp_path / "b", blind, ("fan",))
     code, out, _ = run(capsys, a, b)
@@ -125,6 +136,29 @@ def test_single_csvs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     name = "anomaly_score_fan_section_00_source_test.csv"
     code, out, _ = run(capsys, a / name, b / name)
     assert code == 0 and f"A  {a / name}\n" in out and "A is better" in out
+
+
+def hidden(folder: Path, rule: Rule) -> Path:
+    """As `write` does, of evaluation clips: their names hide the labels, the first half is normal."""
+    folder.mkdir()
+    for domain in ("source", "target"):
+        rows = [f"section_03_{domain}_test_{i:04d}.wav,{rule(i // 8, i)}\n" for i in range(16)]
+        (folder / f"anomaly_score_fan_section_03_{domain}_test.csv").write_text("".join(rows))
+    return folder
+
+
+def test_a_ground_truth(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    a, b, labels = hidden(tmp_path / "a", perfect), hidden(tmp_path / "b", blind), tmp_path / "labels"
+    labels.mkdir()
+    for csv in hidden(tmp_path / "truth", lambda label, i: label).iterdir():
+        csv.rename(labels / csv.name.replace("anomaly_score", "ground_truth"))
+    found = figures(capsys, a, b, "--ground-truth", labels)
+    assert (found["fan"]["omega_a"], found["fan"]["omega_b"]) == (1.0, 0.5)
+    name = "anomaly_score_fan_section_03_target_test.csv"
+    one = figures(capsys, a / name, b / name, "--ground-truth", labels)
+    assert one["fan"]["difference"] == 0.5, "one file needs no scores of the ground truth's other cells"
+    code, _, err = run(capsys, a, b)
+    assert code == 3 and "hides its label; give --ground-truth" in err
 
 
 @pytest.mark.parametrize(
