@@ -151,7 +151,8 @@ def test_submit_packages_the_systems_that_the_table_shows(
         [str(ODDSOUND), "submit", str(out)], capture_output=True, text=True, timeout=120
     )
     assert submitted.returncode == 0, submitted.stderr
-    rows = {line.split()[0]: line.split()[1:] for line in submitted.stdout.splitlines()}
+    table = submitted.stdout.partition("\n\n")[0]
+    rows = {line.split()[0]: line.split()[1:] for line in table.splitlines()}
     for machine in MACHINES:
         by_system = [value.rstrip("*") for value in rows[machine]]
         assert by_system == [shown[f"S{number}", machine] for number in range(1, 5)]
