@@ -245,7 +245,7 @@ def test_the_systems_name_their_members(recorded: Recorded) -> None:
 
 def test_the_package_is_there(recorded: Recorded) -> None:
     (package,) = recorded.runs("submissions", "package")
-    (archive,) = (recorded.run / "submission").glob("*.zip")
+    (archive,) = (recorded.run / "submission").glob("*_task2.zip")
     assert recorded.files(package.info.run_id) == {archive.name: archive.read_bytes()}
     assert package.data.tags["oddsound.archive_sha256"] == sha256(archive.read_bytes())
     held = {f"oddsound.tiny.S{number}": "1" for number in (1, 2, 3, 4)}
