@@ -12,6 +12,7 @@ import numpy as np
 
 from oddsound.cli.stages import talk
 from oddsound.cli.wanted import Choice
+from oddsound.ensemble.fusions import FUSIONS
 from oddsound.ensemble.systems import PAPER_FUSIONS, Member, System, build_systems
 from oddsound.errors import ConfigError
 from oddsound.recipes import is_efficientnet
@@ -39,14 +40,22 @@ class Candidate:
     """Where it lies in the run's folder; None where it is in MLflow alone."""
 
 
-def choose(store: Store, run: Path, record: RunRecord, machine: str, choice: Choice) -> list[Candidate]:
-    """Every finished trial of the machine type that could be fused with the best one, the best first.
+def choose(
+    store: Store,
+    run: Path,
+    record: RunRecord,
+    machine: str,
+    choice: Choice,
+    limit: int = MAX_CANDIDATES,
+) -> list[Candidate]:
+    """The finished trials of the machine type that could be fused with the best one, the best first, `limit`
+    at most.
 
     On the run's recordings, ranked by `choice.metric`. Of Table 1's rows they are the EfficientNets, as in
     the paper, where there is one. Like is fused with like: an autoencoder's squared errors and eq. 3 have
     no scale in common, other classes no softmax. Raises ConfigError where there is none.
     """
-    tracked = _alike(store, record, machine, choice, MAX_CANDIDATES)
+    tracked = _alike(store, record, machine, choice, limit)
     if not tracked:
         raise ConfigError(_nothing(record, machine, choice))
     if len(tracked) < choice.top_k:
@@ -78,13 +87,17 @@ def build(
     choice: Choice,
     pinned: Sequence[str] = (),
     fusions: Sequence[str] | None = None,
+    *,
+    all_trials: bool = True,
 ) -> tuple[tuple[System, ...], dict[str, list[Candidate]]]:
-    """A system a fusion, S1-S4 if nothing else is said, and by machine type what they were chosen from."""
-    found = {machine: choose(store, run, record, machine, choice) for machine in machines}
+    """A system a fusion, S1-S4 if nothing else is said, and by machine type what they were chosen from:
+    the best `top_k` alone where no fusion wants more and `all_trials` aren't asked for."""
+    fusions = fusions or PAPER_FUSIONS
+    chooses = any(FUSIONS[name].chooses for name in fusions if name in FUSIONS)
+    limit = MAX_CANDIDATES if all_trials or chooses else choice.top_k
+    found = {machine: choose(store, run, record, machine, choice, limit) for machine in machines}
     members = {machine: [each.member for each in of] for machine, of in found.items()}
-    systems = build_systems(
-        members, pinned, top_k=choice.top_k, fusions=fusions or PAPER_FUSIONS, strict=choice.strict
-    )
+    systems = build_systems(members, pinned, top_k=choice.top_k, fusions=fusions, strict=choice.strict)
     return systems, found
 
 

@@ -93,7 +93,10 @@ def submit_run(
     store = stages.tracking(run, record)
     stages.register(store, record, machines, TOP_K)
     choice = checked(wanted.choice, store)
-    systems, found = build(store, run, record, machines, choice, pinned, wanted.fusions)
+    all_trials = wanted.effort.splits > 0
+    systems, found = build(
+        store, run, record, machines, choice, pinned, wanted.fusions, all_trials=all_trials
+    )
     written = write_submission(systems, run / "submission", authors, method=wanted.threshold)
     estimates = estimate_systems(systems, found, choice, wanted.effort, pinned)
     listing = write_listing(systems, estimates, run / "submission")

@@ -134,7 +134,7 @@ def _systems(run: Path, record: RunRecord, machines: Sequence[str]) -> Sequence[
     if not with_effnet:
         return ()
     store = stages.tracking(run, record)
-    return build(store, run, record, with_effnet, Choice())[0]
+    return build(store, run, record, with_effnet, Choice(), all_trials=False)[0]
 
 
 def _add_systems(systems: Sequence[System], measured: dict[str, dict[str, Measured]]) -> None:
