@@ -9,7 +9,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from oddsound.cli.evaluate import evaluate
-from oddsound.errors import ScoreError, SubmissionError
+from oddsound.errors import ConfigError, ScoreError, SubmissionError
+from oddsound.scoring.bootstrap import bootstrap
+from oddsound.scoring.evaluation import labelled_tables
 from oddsound.scoring.metrics import pauc
 from oddsound.scoring.score_files import read_csv
 
@@ -126,3 +128,103 @@ def test_a_bad_folder_is_one_line_and_exit_code_3(tmp_path: Path) -> None:
     assert isinstance(result.exception, SubmissionError)
     assert result.exception.exit_code == 3
     assert "\n" not in str(result.exception)
+
+
+# Intervals.
+
+
+def write(folder: Path, tie: float) -> Path:
+    """fan and pump: the anomalies score 1, the first of the normal clips `tie`, the others 0."""
+    folder.mkdir()
+    for machine in ("fan", "pump"):
+        for domain in ("source", "target"):
+            rows = [(word, i) for word in ("normal", "anomaly") for i in range(10)]
+            scores = [1.0 if word == "anomaly" else tie if i == 0 else 0.0 for word, i in rows]
+            name = f"section_00_{domain}_test_{{}}_{{:04d}}.wav,{{}}\n"
+            text = "".join(name.format(*row, score) for row, score in zip(rows, scores, strict=True))
+            (folder / f"anomaly_score_{machine}_section_00_{domain}_test.csv").write_text(text)
+    return folder
+
+
+def test_without_resamples_there_are_no_intervals(tmp_path: Path) -> None:
+    scores = write(tmp_path / "scores", 0.0)
+    assert "interval" not in run(scores).stdout + run(scores, "--json").stdout
+    assert run(scores).stdout == run(scores, "--resamples", 0).stdout
+
+
+def test_perfection_has_an_interval_of_no_width(tmp_path: Path) -> None:
+    scores = write(tmp_path / "scores", 0.0)
+    found = json.loads(run(scores, "--resamples", 100, "--json").stdout)
+    one = {"lower": 1.0, "upper": 1.0}
+    assert found["intervals"] == {
+        "level": 0.95,
+        "resamples": 100,
+        "omega": {"fan": one, "pump": one},
+        "mean_omega": one,
+        "official_score": one,
+    }
+    assert found["mean_omega"] == found["machines"]["fan"]["omega"] == 1.0
+
+
+def test_the_intervals_are_those_of_the_bootstrap(tmp_path: Path) -> None:
+    scores = write(tmp_path / "scores", 1.0)
+    csvs = {path.name: path.read_bytes() for path in scores.iterdir()}
+    expected = bootstrap(labelled_tables(csvs, str(scores)), 300)
+    shown = run(scores, "--resamples", 300, "--json")
+    assert shown.exit_code == 0, shown.output
+    found = json.loads(shown.stdout)
+    of_fan = expected.machines["fan"]
+    assert found["intervals"]["omega"]["fan"] == {"lower": of_fan.lower, "upper": of_fan.upper}
+    assert found["machines"]["fan"]["omega"] == pytest.approx(of_fan.estimate, abs=1e-12)
+    for name, of in (("mean_omega", expected.mean), ("official_score", expected.official)):
+        assert found["intervals"][name] == {"lower": of.lower, "upper": of.upper}, name
+        assert of.lower < found[name] < of.upper <= 1.0, name
+    assert expected.mean != expected.official
+
+
+def test_the_text_says_the_same_intervals(tmp_path: Path) -> None:
+    scores = write(tmp_path / "scores", 1.0)
+    found = json.loads(run(scores, "--resamples", 300, "--json").stdout)["intervals"]
+    lines = run(scores, "--resamples", 300).stdout.splitlines()
+    between = {
+        what: f"{100 * of['lower']:.2f} to {100 * of['upper']:.2f}"
+        for what, of in (found | found["omega"]).items()
+        if what in ("fan", "pump", "mean_omega", "official_score")
+    }
+    for what, start in (("fan", "fan "), ("pump", "pump ")):
+        assert any(line.startswith(start) and line.endswith(between[what]) for line in lines), what
+    for what, start in (("mean_omega", "mean omega"), ("official_score", "official score")):
+        (line,) = (line for line in lines if line.startswith(start))
+        assert line.endswith(f"; 95 % interval {between[what]}")
+    assert lines[-1].startswith("interval") and "300 resamples" in lines[-1]
+
+
+def test_each_system_of_a_package_has_its_own_intervals(tmp_path: Path) -> None:
+    package = tmp_path / "package"
+    package.mkdir()
+    for name, tie in (("one", 0.0), ("two", 1.0)):
+        write(package / name, tie)
+    found = json.loads(run(package, "--resamples", 100, "--json").stdout)["systems"]
+    for name in ("one", "two"):
+        alone = json.loads(run(package / name, "--resamples", 100, "--json").stdout)
+        assert found[name]["intervals"] == alone["intervals"], name
+    assert found["one"]["intervals"] != found["two"]["intervals"]
+
+
+def test_eq6_has_no_intervals(tmp_path: Path) -> None:
+    refused = run(write(tmp_path / "scores", 0.0), "--pauc", "eq6", "--resamples", 100)
+    assert isinstance(refused.exception, ConfigError) and refused.stdout == ""
+    assert "intervals are of the official pAUC alone; leave out --resamples" in str(refused.exception)
+
+
+@needs_data
+def test_intervals_of_the_real_result() -> None:
+    """About 2 points to either side of each machine type, less than half of that for the mean."""
+    found = json.loads(run(SCORES, "--resamples", 2000, "--json").stdout)
+    ends = found["intervals"]
+    for machine, of in ends["omega"].items():
+        assert of["lower"] < found["machines"][machine]["omega"] < of["upper"], machine
+        assert 0.03 < of["upper"] - of["lower"] < 0.06, machine
+    for name in ("mean_omega", "official_score"):
+        assert ends[name]["lower"] < found[name] < ends[name]["upper"]
+        assert 0.01 < ends[name]["upper"] - ends[name]["lower"] < 0.02
