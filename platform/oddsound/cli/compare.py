@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     help="The organisers' labels, as `oddsound evaluate` takes them. Without it the labels are those in "
     "the names.",
 )
+@click.option("--year", help="Refuse CSVs that aren't named as in this year. Their names say it anyway.")
 @click.option(
     "--resamples",
     default=2000,
@@ -38,7 +39,15 @@ if TYPE_CHECKING:
     help="Of the resamples; the same gives the same figures.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: fractions, at full precision.")
-def compare(a: str, b: str, ground_truth: Path | None, resamples: int, seed: int, as_json: bool) -> None:
+def compare(
+    a: str,
+    b: str,
+    ground_truth: Path | None,
+    year: str | None,
+    resamples: int,
+    seed: int,
+    as_json: bool,
+) -> None:
     """Is A better than B? The difference of their omegas on the same clips, and how sure it is.
 
     \b
@@ -57,12 +66,10 @@ def compare(a: str, b: str, ground_truth: Path | None, resamples: int, seed: int
     types of two equal systems one at least is called better in about 30 % of cases, so go by the mean. That
     a system was chosen by these clips' labels, it doesn't know.
     """
-    from oddsound.scoring.bootstrap import paired
-
-    where_a, tables_a = _system(a, ground_truth)
-    where_b, tables_b = _system(b, ground_truth)
+    where_a, tables_a = _system(a, ground_truth, year)
+    where_b, tables_b = _system(b, ground_truth, year)
     _refuse_unlike(where_a, tables_a, where_b, tables_b)
-    found = paired(tables_a, tables_b, resamples, seed)
+    found = _paired(where_a, tables_a, where_b, tables_b, resamples, seed)
     rows = _rows(tables_a, tables_b, found)
     if as_json:
         import json
@@ -74,7 +81,7 @@ def compare(a: str, b: str, ground_truth: Path | None, resamples: int, seed: int
         click.echo("\n".join([f"A  {where_a}", f"B  {where_b}", "", _table(rows), _explained(resamples)]))
 
 
-def _system(named: str, ground_truth: Path | None) -> tuple[str, dict[str, ScoreTable]]:
+def _system(named: str, ground_truth: Path | None, year: str | None) -> tuple[str, dict[str, ScoreTable]]:
     """Where the system is, and its tables by machine type."""
     from oddsound.scoring.evaluation import labelled_tables
     from oddsound.submission.reading import place_of, systems_at
@@ -84,7 +91,7 @@ def _system(named: str, ground_truth: Path | None) -> tuple[str, dict[str, Score
     name = _chosen(named, wanted, list(systems))
     is_csv = path.is_file() and path.suffix == ".csv"
     where = place_of(path, name)
-    tables = labelled_tables(systems[name], where, ground_truth, complete=not is_csv)
+    tables = labelled_tables(systems[name], where, ground_truth, year, complete=not is_csv)
     return str(path) if is_csv else where, tables
 
 
@@ -134,6 +141,26 @@ def _refuse_unlike(
             )
 
 
+def _paired(
+    where_a: str,
+    a: Mapping[str, ScoreTable],
+    where_b: str,
+    b: Mapping[str, ScoreTable],
+    resamples: int,
+    seed: int,
+) -> PairedIntervals:
+    """As `paired`, whose errors don't know where the systems are."""
+    from oddsound.errors import ScoreError
+    from oddsound.scoring.bootstrap import paired
+
+    try:
+        return paired(a, b, resamples, seed)
+    except ScoreError as error:
+        raise ScoreError(
+            f"{where_a} and {where_b}: {error}; compare systems that scored the same clips"
+        ) from error
+
+
 def _rows(
     a: Mapping[str, ScoreTable], b: Mapping[str, ScoreTable], found: PairedIntervals
 ) -> dict[str, dict[str, Any]]:
@@ -181,5 +208,6 @@ def _cells(row: Mapping[str, Any]) -> list[str]:
 def _explained(resamples: int) -> str:
     return (
         f"interval: BCa, paired bootstrap, {resamples} resamples of the clips within section, domain and "
-        "class; A > B: the share of them in which A is better"
+        "class; A > B: the share of them in which A is better\n"
+        "Neither knows of choosing: a system that was chosen by these labels looks better than it is"
     )

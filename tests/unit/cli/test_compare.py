@@ -96,6 +96,7 @@ def test_what_people_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert " ".join(lines[3].split()) == "omega [%] A B A - B 95 % interval A > B verdict"
     assert " ".join(lines[4].split()) == "fan 100.00 50.00 +50.00 +50.00 to +50.00 100.0 % A is better"
     assert lines[5].split()[0] == "mean" and "200 resamples" in lines[6]
+    assert "chosen by these labels" in lines[7]
 
 
 def test_two_systems_of_a_zip(package: Submission, capsys: pytest.CaptureFixture[str]) -> None:
@@ -182,8 +183,9 @@ def test_systems_that_cant_be_compared(tmp_path: Path, capsys: pytest.CaptureFix
         code, out, err = run(capsys, *pair)
         assert (code, out) == (3, "") and f"{fewer}: no scores of pump, which {a} has" in err
     shorter = write(tmp_path / "shorter", blind, n=7)
-    code, _, err = run(capsys, a, shorter)
-    assert code == 3 and "only one of the two systems has scored section_00_source_test_" in err
+    code, out, err = run(capsys, a, shorter)
+    said = f"{a} and {shorter}: fan: only one of the two systems has scored section_00_source_test_"
+    assert (code, out, err.count("\n")) == (3, "", 1) and said in err
     code, _, err = run(capsys, a, tmp_path / "nowhere")
     assert code == 3 and "no such folder or zip" in err
 
@@ -192,3 +194,10 @@ def test_the_seed_decides(package: Submission, capsys: pytest.CaptureFixture[str
     systems = f"{package.archive}#1", f"{package.archive}#3"
     assert figures(capsys, *systems, "--seed", 4) == figures(capsys, *systems, "--seed", 4)
     assert figures(capsys, *systems, "--seed", 4) != figures(capsys, *systems, "--seed", 5)
+
+
+def test_the_year(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    a, b = write(tmp_path / "a", perfect), write(tmp_path / "b", blind)
+    assert figures(capsys, a, b, "--year", "2021") == figures(capsys, a, b)
+    code, out, err = run(capsys, a, b, "--year", "2024")
+    assert (code, out) == (3, "") and f"{a}" in err and "CSVs of 2024 are named like" in err
