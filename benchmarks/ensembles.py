@@ -1,10 +1,12 @@
 """What it takes to fuse the trials of a whole challenge, and to say how sure the systems are.
 
     python benchmarks/ensembles.py                          # the table of docs/results/ensembles.md
+    python benchmarks/ensembles.py --evaluation             # with sections 03-05, which the packages are of
     python benchmarks/ensembles.py --trials 20 --repeat 1   # quicker
 
 Seven machine types of 200 trials each, as bundles' scores.npz on disk: 3,009 training clips and 1,200
 labelled test clips (3 sections, 2 domains, 100 a class), of shared and own noise and a skill of each trial.
+--evaluation: six classes, 6,018 training clips, and 1,200 evaluation clips without labels besides.
 How the trials rank is known beforehand, as MLflow knows it (docs/results/tracking.md has what that takes).
 What is timed is what `oddsound ensemble`, `submit` and `compare` call. Table on stdout, talk on stderr.
 """
@@ -40,12 +42,12 @@ from oddsound.scoring.anomaly import anomaly_score, softmax
 from oddsound.scoring.bootstrap import N_RESAMPLES, bootstrap, paired
 from oddsound.scoring.curves import omegas
 from oddsound.scoring.omega import terms
-from oddsound.scoring.table import ANOMALY, NORMAL, ScoreTable
+from oddsound.scoring.table import ANOMALY, NORMAL, UNKNOWN, ScoreTable
 from oddsound.submission.package import write_submission
 from oddsound.training.bundle import Bundle
 
 MACHINES = ("fan", "gearbox", "pump", "slider", "valve", "ToyCar", "ToyTrain")
-SECTIONS, DOMAINS = ("00", "01", "02"), ("source", "target")
+SECTIONS, EVALUATION, DOMAINS = ("00", "01", "02"), ("03", "04", "05"), ("source", "target")
 N_TRAIN, N_TEST = {"source": 1000, "target": 3}, 100
 CONFIG: dict[str, Any] = {
     "features": {"sample_rate": 16_000, "median_frames": 0},
@@ -61,11 +63,12 @@ Seconds = NDArray[np.float64]
 # The trials.
 
 
-def clips() -> tuple[NDArray[Any], ...]:
-    """file, section, domain, split and label of a machine type's clips."""
+def clips(evaluation: Sequence[str]) -> tuple[NDArray[Any], ...]:
+    """file, section, domain, split and label of a machine type's clips, those of the sections `evaluation`
+    with their test clips' labels hidden."""
     rows = [
         (f"section_{s}_{d}_train_normal_{i:04d}_strength_1_ambient.wav", s, d, "train", NORMAL)
-        for s in SECTIONS
+        for s in (*SECTIONS, *evaluation)
         for d in DOMAINS
         for i in range(N_TRAIN[d])
     ]
@@ -76,22 +79,29 @@ def clips() -> tuple[NDArray[Any], ...]:
         for label, word in ((NORMAL, "normal"), (ANOMALY, "anomaly"))
         for i in range(N_TEST)
     ]
+    rows += [
+        (f"section_{s}_{d}_test_{i:04d}.wav", s, d, "test", UNKNOWN)
+        for s in evaluation
+        for d in DOMAINS
+        for i in range(2 * N_TEST)
+    ]
     return tuple(np.array(column) for column in zip(*rows, strict=True))
 
 
-def written(folder: Path, machine: str, n_trials: int) -> dict[str, float]:
+def written(folder: Path, machine: str, n_trials: int, evaluation: Sequence[str] = ()) -> dict[str, float]:
     """A bundle a trial below `folder`, and by trial its Ω."""
     random = np.random.default_rng(MACHINES.index(machine))
-    file, section, domain, split, label = clips()
-    own = np.array([SECTIONS.index(s) for s in section])
-    shared = random.normal(size=(len(file), 1, len(SECTIONS)))
+    file, section, domain, split, label = clips(evaluation)
+    sections = (*SECTIONS, *evaluation)
+    own = np.array([sections.index(s) for s in section])
+    shared = random.normal(size=(len(file), 1, len(sections)))
     found = {}
     for number in range(n_trials):
         logits = (shared + random.normal(size=shared.shape)) / 2**0.5
         logits[np.arange(len(file)), 0, own] += 3 - (0.3 + 0.3 * random.normal()) * (label == ANOMALY)
         table = ScoreTable(
             machine,
-            SECTIONS,
+            sections,
             file,
             section,
             domain,
@@ -152,6 +162,7 @@ def turn(folder: Path, known: Mapping[str, Mapping[str, float]], clock: Clock, s
     with TemporaryDirectory() as out:
         package = clock("write", lambda: write_submission(systems, Path(out)))
         assert len(package.archives) == len(systems) == 4
+        assert package.n_clips == len(known) * 4 * len(SECTIONS) * N_TEST
     for machine, of in known.items():
         members = clock("read all", partial(read, folder, machine, of))
         fused = clock("fuse", partial(all_fusions, members))
@@ -192,13 +203,15 @@ def talk(line: str) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--trials", type=int, default=200, help="of each machine type")
-    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--repeat", type=int, default=5)
+    parser.add_argument("--evaluation", action="store_true", help="with sections 03 to 05, labels hidden")
     parser.add_argument("--splits", type=int, default=25)
     options = parser.parse_args()
     clock = Clock()
     with TemporaryDirectory(prefix="ensembles-") as temporary:
         begun, folder = time.perf_counter(), Path(temporary)
-        known = {machine: written(folder, machine, options.trials) for machine in MACHINES}
+        hidden = EVALUATION if options.evaluation else ()
+        known = {machine: written(folder, machine, options.trials, hidden) for machine in MACHINES}
         talk(f"{len(MACHINES) * options.trials} tables written: {time.perf_counter() - begun:.0f} s")
         for number in range(options.repeat):
             clock.turns.append({})
