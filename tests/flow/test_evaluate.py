@@ -211,10 +211,39 @@ def test_each_system_of_a_package_has_its_own_intervals(tmp_path: Path) -> None:
     assert found["one"]["intervals"] != found["two"]["intervals"]
 
 
+def test_intervals_by_the_rules_from_2022_on(tmp_path: Path) -> None:
+    """Source anomalies are missed, target ones found: the AUC of each domain is of both, 0.75."""
+    rows = [
+        f"section_00_{domain}_test_{word}_{i:04d}_speed_1.wav,{float(word + domain == 'anomalytarget')}\n"
+        for domain in ("source", "target")
+        for word in ("normal", "anomaly")
+        for i in range(10)
+    ]
+    csv = tmp_path / "anomaly_score_fan_section_00_test.csv"
+    csv.write_text("".join(rows))
+    shown = run(csv, "--resamples", 200, "--json")
+    assert shown.exit_code == 0, shown.output
+    found = json.loads(shown.stdout)
+    assert found["machines"]["fan"]["auc"] == pytest.approx(0.75, abs=1e-12)
+    ends = found["intervals"]
+    assert ends["omega"]["fan"] == ends["mean_omega"] == ends["official_score"]
+    # Drawn within its domain, each class stays as large: no resample differs.
+    assert ends["mean_omega"]["lower"] == pytest.approx(found["mean_omega"], abs=1e-12)
+    assert ends["mean_omega"]["upper"] == pytest.approx(found["mean_omega"], abs=1e-12)
+
+
 def test_eq6_has_no_intervals(tmp_path: Path) -> None:
     refused = run(write(tmp_path / "scores", 0.0), "--pauc", "eq6", "--resamples", 100)
     assert isinstance(refused.exception, ConfigError) and refused.stdout == ""
     assert "intervals are of the official pAUC alone; leave out --resamples" in str(refused.exception)
+
+
+def test_too_few_resamples_are_refused(tmp_path: Path) -> None:
+    scores = write(tmp_path / "scores", 0.0)
+    for few in (1, 99):
+        refused = run(scores, "--resamples", few)
+        assert isinstance(refused.exception, ConfigError) and refused.stdout == ""
+        assert f"--resamples {few}: too few" in str(refused.exception)
 
 
 @needs_data

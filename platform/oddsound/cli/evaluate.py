@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from oddsound.scoring.table import ScoreTable
 
 
+_FEWEST = 100
 _EXPLAINED = "BCa bootstrap, {} resamples of the clips within section, domain and class"
 
 
@@ -75,7 +76,7 @@ def evaluate(
     from oddsound.scoring.omega import cells
     from oddsound.submission.reading import place_of, systems_at
 
-    _refuse_eq6(definition, resamples)
+    _refuse_no_interval(definition, resamples)
     is_file = scores.is_file() and scores.suffix == ".csv"
     tables = {
         name: labelled_tables(files, place_of(scores, name), ground_truth, year, complete=not is_file)
@@ -103,9 +104,11 @@ def evaluate(
         click.echo("\n\n".join(texts))
 
 
-def _refuse_eq6(definition: Definition, resamples: int) -> None:
+def _refuse_no_interval(definition: Definition, resamples: int) -> None:
     from oddsound.errors import ConfigError
 
+    if 0 < resamples < _FEWEST:
+        raise ConfigError(f"--resamples {resamples}: too few for an interval; give {_FEWEST} or more, or 0")
     if resamples and definition == "eq6":
         raise ConfigError("--pauc eq6: intervals are of the official pAUC alone; leave out --resamples")
 
