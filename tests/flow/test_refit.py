@@ -132,7 +132,7 @@ def two_searches(place: Path) -> Path:
     line = ("refit", place / "searched", place / "all" / "tiny", "--out", place / "other", "--top-k", 1)
     succeeded(*line, "--seed", 5, "--tracking-uri", uri, "--resamples", 0, "--splits", 0)
     line = ("--from", final, "--from", place / "other", "--fusions", "best,mean_rank,greedy,mean_zscore")
-    ended = succeeded("submit", final, *line, "--threshold", "empirical", "--resamples", 50, "--splits", 2)
+    ended = succeeded("submit", final, *line, "--threshold", "empirical", "--resamples", 100, "--splits", 2)
     (place / "submitted").write_text(ended.stdout)
     return place
 
@@ -175,7 +175,7 @@ def test_what_was_registered_scores_as_was_submitted(two_searches: Path) -> None
 
 
 def test_every_fusion_side_by_side(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    line = ["ensemble", str(place / "final"), "--machines", "fan", "--resamples", "50", "--splits", "1"]
+    line = ["ensemble", str(place / "final"), "--machines", "fan", "--resamples", "100", "--splits", "2"]
     shown = []
     for more in ([], ["--json"]):
         with pytest.raises(SystemExit, match="0"):
@@ -210,6 +210,9 @@ def test_every_fusion_side_by_side(place: Path, capsys: pytest.CaptureFixture[st
             "fan: 2 finished trials, fewer than the 9",
         ),
         (("submit", "final", "--fusions", "best,median"), "fusion 'median'"),
+        (("refit", "searched", "all/tiny", "--out", "new", "--fusions", "best,best"), "one to 4 different"),
+        (("refit", "searched", "all/tiny", "--out", "new", "--authors", "nobody.yaml"), "nobody.yaml"),
+        (("submit", "final", "--fusions", ","), "one to 4 different"),
         (("submit", "final", "--from", "searched"), "no search"),
         (("ensemble", "final", "--machines", "pump"), "--machines pump: no finished trial of it"),
     ],

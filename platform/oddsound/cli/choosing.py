@@ -59,7 +59,7 @@ def choose(
     if not tracked:
         raise ConfigError(_nothing(record, machine, choice))
     if len(tracked) < choice.top_k:
-        talk(f"{machine}: {len(tracked)} finished trials, fewer than the {choice.top_k} that S2-S4 fuse")
+        talk(f"{machine}: {len(tracked)} finished trials, fewer than the {choice.top_k} that are fused")
     first = _candidate(store, run, tracked[0], choice.metric)
     others = (_candidate(store, run, each, choice.metric) for each in tracked[1:])
     lean = (_lean(first, other, place < choice.top_k) for place, other in enumerate(others, start=1))

@@ -67,7 +67,7 @@ def ensemble(
     }
     shown = {name: of for name, of in tables.items() if of}
     effort = Effort(resamples, splits)
-    estimates = estimate(shown, {name: name for name in shown}, found, top_k, effort, fallback=False)
+    estimates = estimate(shown, {name: name for name in shown}, found, choice, effort, fallback=False)
     if as_json:
         import json
 

@@ -57,7 +57,7 @@ def estimate(
     tables: Mapping[str, Mapping[str, ScoreTable]],
     fusions: Mapping[str, str],
     found: Mapping[str, Sequence[Candidate]],
-    k: int,
+    choice: Choice,
     effort: Effort,
     *,
     fallback: bool,
@@ -65,6 +65,9 @@ def estimate(
 ) -> Estimates:
     """tables: by system or fusion the table of each machine type; fusions: their fusions' names; found: what
     was chosen from, by machine type. Machine types without labelled clips are left out."""
+    if choice.metric != "omega" and effort.splits:
+        talk(f"trials were chosen by {choice.metric}: what choosing by omega adds isn't estimated")
+        effort = replace(effort, splits=0)
     known = {machine: of for machine, of in found.items() if len(of[0].member.table.labelled())}
     labelled = {name: {m: t for m, t in of.items() if m in known} for name, of in tables.items()}
     intervals: dict[str, SystemIntervals] = {}
@@ -73,9 +76,9 @@ def estimate(
     if not (known and effort.splits):
         return Estimates(intervals, {}, effort)
     estimated = estimate_optimism(
-        {machine: [_candidate(each) for each in of] for machine, of in known.items()},
+        {machine: _candidates(machine, of) for machine, of in known.items()},
         list(dict.fromkeys(fusions.values())),
-        k,
+        choice.top_k,
         effort.splits,
         fallback=fallback,
         pinned=pinned,
@@ -92,18 +95,27 @@ def estimate_systems(
     pinned: Sequence[str] = (),
 ) -> Estimates:
     """Of the systems as they are submitted, by `S1`, `S2`, …"""
-    if choice.metric != "omega" and effort.splits:
-        talk(f"trials were chosen by {choice.metric}: what choosing by omega adds isn't estimated")
-        effort = replace(effort, splits=0)
     return estimate(
         {f"S{s.number}": {m: of.table for m, of in s.machines.items()} for s in systems},
         {f"S{s.number}": next(iter(s.machines.values())).fusion for s in systems},
         found,
-        choice.top_k,
+        choice,
         effort,
         fallback=True,
         pinned=pinned,
     )
+
+
+def _candidates(machine: str, found: Sequence[Candidate]) -> list[optimism.Candidate]:
+    """Says where a trial's epochs, which the labels chose from, lie in another run's folder."""
+    away = [
+        each
+        for each in found
+        if each.bundle is None and each.member.config["training"]["selection"] == "best_dev_omega"
+    ]
+    if away:
+        talk(f"{machine}: {len(away)} trials lie in other runs; the choice of their epochs isn't looked at")
+    return [_candidate(each) for each in found]
 
 
 def _candidate(candidate: Candidate) -> optimism.Candidate:

@@ -60,7 +60,7 @@ def refit(
 
     from oddsound.cli.submit import submit_run
 
-    _refuse_itself(run, out)
+    _refuse_early(run, out, options)
     chosen = _configurations(run, data, machines, Choice(top_k, metric, searches, strict))
     _write(chosen, run, out)
     options |= _NO_SEARCH | {"spaces": out.absolute() / SPACES, "trials": sys.maxsize}
@@ -68,11 +68,18 @@ def refit(
     run_all(data, out, list(chosen), partial(submit_run, wanted=wanted), **options)
 
 
-def _refuse_itself(run: Path, out: Path) -> None:
+def _refuse_early(run: Path, out: Path, options: dict[str, Any]) -> None:
+    """Whatever can be refused before anything is written below `out`."""
+    from oddsound.cli.run import overrides
     from oddsound.errors import ConfigError
+    from oddsound.submission.authors import read_authors
 
     if out.resolve() == run.resolve():
         raise ConfigError(f"--out {out}: is RUN itself; give the new run a folder of its own")
+    if (out / "run.json").is_file() and not (out / SPACES).is_dir():
+        raise ConfigError(f"--out {out}: is another run's folder; give the new run one of its own")
+    read_authors(options["authors"])
+    overrides(options)
 
 
 def _configurations(

@@ -97,10 +97,12 @@ def submit_run(
     systems, found = build(
         store, run, record, machines, choice, pinned, wanted.fusions, all_trials=all_trials
     )
-    written = write_submission(systems, run / "submission", authors, method=wanted.threshold)
     estimates = estimate_systems(systems, found, choice, wanted.effort, pinned)
+    written = write_submission(systems, run / "submission", authors, method=wanted.threshold)
     listing = write_listing(systems, estimates, run / "submission")
     click.echo("\n".join(_report(systems, estimates)))
+    if any("configurations" in record.machines[machine] for machine in machines):
+        stages.talk("An earlier search chose these trials: what that choice adds is not in these figures.")
     stages.talk("")
     stages.talk("registering S1 to S4 as models")
     register(store, run, record, systems, found, written.archive, wanted.threshold)

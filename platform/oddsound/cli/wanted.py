@@ -77,6 +77,7 @@ def effort_options(command: Command) -> Command:
             default=2000,
             show_default=True,
             type=click.IntRange(0),
+            callback=_none_or(100),
             help="Of the bootstrap that gives the 95 % intervals; 0: none.",
         ),
         click.option(
@@ -84,6 +85,7 @@ def effort_options(command: Command) -> Command:
             default=25,
             show_default=True,
             type=click.IntRange(0),
+            callback=_none_or(2),
             help="How often the labelled clips are split in halves, to choose on one and measure on the "
             "other; 0: not at all.",
         ),
@@ -113,7 +115,23 @@ def system_options(command: Command) -> Command:
 
 
 def _names(_context: click.Context, _option: click.Parameter, value: str | None) -> tuple[str, ...] | None:
-    return None if value is None else tuple(name.strip() for name in value.split(",") if name.strip())
+    """Looked at before anything is trained."""
+    if value is None:
+        return None
+    from oddsound.ensemble.systems import check_fusions
+
+    names = tuple(name.strip() for name in value.split(",") if name.strip())
+    check_fusions(names)
+    return names
+
+
+def _none_or(least: int) -> Callable[[click.Context, click.Parameter, int], int]:
+    def check(_context: click.Context, _option: click.Parameter, value: int) -> int:
+        if 0 < value < least:
+            raise click.BadParameter(f"{value} are too few; give {least} at least, or 0 for none")
+        return value
+
+    return check
 
 
 def _with(command: Command, *options: Callable[[Command], Command]) -> Command:

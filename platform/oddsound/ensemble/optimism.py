@@ -162,11 +162,12 @@ class _Machine:
         return [(order, of) for order, of in zip(orders, scores, strict=True)]
 
     def _epochs(self, candidate: Candidate) -> Floats:
-        own = candidate.table.score[self.rows][None]
+        """(e, labelled): what a trial's epoch is chosen from. The epoch that all labels chose isn't among
+        them but by chance: it would win on either half, and none of the choice would be seen."""
         if candidate.epochs is None or not len(candidate.epochs):
-            return own
+            return candidate.table.score[self.rows][None]
         places = np.linspace(0, len(candidate.epochs) - 1, MAX_EPOCHS).round().astype(int)
-        return np.concatenate((own, candidate.epochs[np.unique(places)].astype(np.float64)))
+        return np.asarray(candidate.epochs[np.unique(places)], dtype=np.float64)
 
     def _measured(
         self,

@@ -93,7 +93,7 @@ def build_systems(
     Raises ScoreError where a machine type has no candidate or too few, or they can't be fused, ConfigError
     for unknown, repeated, no or more than four fusions, or a pinned machine type that isn't there.
     """
-    _check_fusions(fusions, top_k)
+    check_fusions(fusions, top_k)
     _check_pinned(pinned, candidates_by_machine)
     ranked = {machine: ranked_members(machine, of) for machine, of in candidates_by_machine.items()}
     for machine, members in ranked.items() if strict else ():
@@ -174,7 +174,8 @@ def _refuse_few(machine: str, n_candidates: int, top_k: int) -> None:
         )
 
 
-def _check_fusions(fusions: Sequence[str], top_k: int) -> None:
+def check_fusions(fusions: Sequence[str], top_k: int = TOP_K) -> None:
+    """Raises ConfigError for unknown, repeated, no or more than four fusions, or no members."""
     for name in fusions:
         fusion_of(name)
     if not 1 <= len(fusions) <= MAX_SYSTEMS or len(set(fusions)) < len(fusions):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import stat
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -136,9 +136,14 @@ def _zip_entries(path: Path, problems: list[Problem]) -> Iterator[Entry]:
         if len(infos) > MAX_FILES:
             raise SubmissionError(f"{path}: more than {MAX_FILES} files; not a package")
         seen: set[str] = set()
+        places: set[tuple[str, ...]] = set()
+        problems += _nested(infos)
         for info in infos:
             what = _unsafe(info, seen)
+            if not what and (place := _below_task2(info.filename)) in places:
+                what = f"a second {'/'.join(place)}, in another folder; remove one"
             seen.add(info.filename)
+            places.add(_below_task2(info.filename))
             content = b"" if what else _member(archive, info)
             if what or content is None:
                 broken = "damaged, encrypted, or packed in an unknown way; pack it again"
@@ -147,6 +152,17 @@ def _zip_entries(path: Path, problems: list[Problem]) -> Iterator[Entry]:
                 problems.append(_too_large(info.filename))
             else:
                 yield _below_task2(info.filename), content
+
+
+def _nested(infos: Sequence[zipfile.ZipInfo]) -> list[Problem]:
+    """The organisers look for task2/ at the top of the zip."""
+    for info in infos:
+        parts = info.filename.split("/")
+        if "task2" in parts[1:-1]:
+            place = "/".join(parts[: parts.index("task2", 1) + 1])
+            what = "task2 isn't at the top of the zip; pack the folder task2 itself"
+            return [Problem(shown(place), 1, what)]
+    return []
 
 
 def _unsafe(info: zipfile.ZipInfo, seen: set[str]) -> str:

@@ -16,6 +16,7 @@ from oddsound.scoring.years import YEARS
 from oddsound.submission.check import check_package
 from oddsound.submission.expected import evaluation_set, of_data
 from oddsound.submission.package import Submission, write_submission
+from oddsound.submission.reading import read_package
 
 LABEL = "Kim_EXU_task2_1"
 CSV = "anomaly_score_fan_section_03_source_test.csv"
@@ -258,3 +259,23 @@ def test_json_and_exit_code(package: Path) -> None:
     assert found["ok"] is False
     assert found["problems"] == [{"file": f"{LABEL}/{CSV}", "line": 1, "what": "is missing; add it"}]
     assert found["systems"]["Kim_EXU_task2_2"] == {"n_cells": 42, "n_clips": 168}
+
+
+def test_a_second_copy_or_a_nested_task2_is_no_package(tmp_path: Path) -> None:
+    """Whatever lies elsewhere in the zip can't stand in for a damaged file."""
+    written = write_submission(small_systems(), tmp_path)
+    with zipfile.ZipFile(written.archive) as pack:
+        files = {name: pack.read(name) for name in pack.namelist()}
+    name = next(name for name in files if "anomaly_score_fan" in name)
+    doubled, nested = tmp_path / "doubled.zip", tmp_path / "nested.zip"
+    with zipfile.ZipFile(doubled, "w") as pack:
+        for each, content in (files | {name: b"garbage\n"}).items():
+            pack.writestr(each, content)
+        pack.writestr(f"old/{name}", files[name])
+    with zipfile.ZipFile(nested, "w") as pack:
+        for each, content in files.items():
+            pack.writestr(f"upload/{each}", content)
+    said = [str(problem) for problem in read_package(doubled).problems]
+    assert any("in another folder; remove one" in line for line in said)
+    assert any("isn't at the top of the zip" in line for line in said)
+    assert ["isn't at the top" in str(problem) for problem in read_package(nested).problems] == [True]

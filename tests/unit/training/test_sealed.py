@@ -92,7 +92,7 @@ def test_what_is_no_manifest_is_refused(folder: Path, content: str) -> None:
 
 def test_a_huge_document_is_not_read(folder: Path) -> None:
     (folder / MANIFEST).write_bytes(b" " * (MAX_DOCUMENT + 1))
-    with pytest.raises(ModelError, match=r"16,777,217 bytes"):
+    with pytest.raises(ModelError, match=r"67,108,865 bytes"):
         unseal(folder, "the model")
 
 
