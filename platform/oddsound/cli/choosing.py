@@ -7,8 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from oddsound.cli.stages import talk
 from oddsound.cli.wanted import Choice
@@ -16,7 +18,7 @@ from oddsound.ensemble.fusions import FUSIONS
 from oddsound.ensemble.systems import PAPER_FUSIONS, Member, System, build_systems
 from oddsound.errors import ConfigError
 from oddsound.recipes import is_efficientnet
-from oddsound.scoring.table import ScoreTable
+from oddsound.scoring.table import ScoreTable, Shared
 from oddsound.search.record import RunRecord, read_record
 from oddsound.tracking.ranking import TrackedTrial, best_trials
 from oddsound.tracking.reading import load_tracked
@@ -60,8 +62,9 @@ def choose(
         raise ConfigError(_nothing(record, machine, choice))
     if len(tracked) < choice.top_k:
         talk(f"{machine}: {len(tracked)} finished trials, fewer than the {choice.top_k} that are fused")
-    first = _candidate(store, run, tracked[0], choice.metric)
-    others = (_candidate(store, run, each, choice.metric) for each in tracked[1:])
+    shared: Shared = {}
+    first = _candidate(store, run, tracked[0], choice.metric, shared)
+    others = (_candidate(store, run, each, choice.metric, shared) for each in tracked[1:])
     lean = (_lean(first, other, place < choice.top_k) for place, other in enumerate(others, start=1))
     return [first, *lean]
 
@@ -164,12 +167,12 @@ def _nothing(record: RunRecord, machine: str, choice: Choice) -> str:
     )
 
 
-def _candidate(store: Store, run: Path, tracked: TrackedTrial, metric: str) -> Candidate:
+def _candidate(store: Store, run: Path, tracked: TrackedTrial, metric: str, shared: Shared) -> Candidate:
     """Read from the run's folder where it is there, else from MLflow: the same scores."""
     bundle = Bundle(run / "trials" / tracked.machine / tracked.trial)
     is_here = bundle.is_whole and bundle.result().weights_sha256 == tracked.weights_sha256
     if is_here:
-        config, result, table = bundle.config(), bundle.result(), bundle.scores()
+        config, result, table = bundle.config(), bundle.result(), bundle.scores(shared)
     else:
         config, result, table = load_tracked(store, tracked)
     member = Member(
@@ -184,14 +187,16 @@ def _candidate(store: Store, run: Path, tracked: TrackedTrial, metric: str) -> C
     return Candidate(tracked, member, bundle if is_here else None)
 
 
+def _is_same(a: NDArray[Any], b: NDArray[Any]) -> bool:
+    return a is b or bool(np.array_equal(a, b))
+
+
 def _lean(first: Candidate, other: Candidate, is_top: bool) -> Candidate:
     """`other` with the first one's columns where they are equal, and its softmax over segments pooled where
     it isn't among the top: some hundred candidates have to fit into memory."""
     table, known = other.member.table, first.member.table
     same = {
-        name: getattr(known, name)
-        for name in _SHARED
-        if np.array_equal(getattr(known, name), getattr(table, name))
+        name: getattr(known, name) for name in _SHARED if _is_same(getattr(known, name), getattr(table, name))
     }
     slim: ScoreTable = replace(table, **same)
     if not is_top:

@@ -11,11 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import isfinite
 from typing import Any, Literal
 
 from oddsound.ensemble.fusions import FUSIONS, Fitted, fit, fusion_of
 from oddsound.errors import ConfigError, ScoreError
-from oddsound.scoring.omega import cells
+from oddsound.scoring.curves import omegas
+from oddsound.scoring.omega import cells, terms
 from oddsound.scoring.omega import omega as omega_of
 from oddsound.scoring.table import ScoreTable
 
@@ -143,9 +145,19 @@ def _fused(machine: str, fusion: str, ranked: tuple[Member, ...], top_k: int) ->
     tables = [member.table for member in given]
     fitted = fit(fusion, tables, top_k)
     table = fitted.apply(tables)
-    found = omega_of(cells(table)) if len(table.labelled()) else None
+    found = _omega(table)
     used = tuple(given[i] for i in fitted.used)
     return MachineSystem(machine, table, used, found, fusion, "", found, fitted.alone())
+
+
+def _omega(table: ScoreTable) -> float | None:
+    """Of the labelled test clips, None where there are none. Raises ScoreError where a class is missing."""
+    labelled = table.labelled()
+    if not len(labelled):
+        return None
+    found = terms(labelled.section, labelled.domain, labelled.label, labelled.rules)
+    value = float(omegas(labelled.score[None], found)[0])
+    return value if isfinite(value) else omega_of(cells(table))
 
 
 def _machine_system(

@@ -28,7 +28,7 @@ from typing import Any
 
 from oddsound.config import TrialConfig
 from oddsound.errors import BundleError
-from oddsound.scoring.table import ScoreTable
+from oddsound.scoring.table import ScoreTable, Shared
 
 
 @dataclass(frozen=True)
@@ -147,8 +147,8 @@ class Bundle:
         except (BundleError, KeyError, TypeError):
             return "failed, and why can't be read"
 
-    def scores(self) -> ScoreTable:
-        return ScoreTable.load(self.scores_path)
+    def scores(self, shared: Shared | None = None) -> ScoreTable:
+        return ScoreTable.load(self.scores_path, shared)
 
     def write(self, name: str, document: Any) -> None:
         """Write `document` as JSON, whole or not at all; NaN and inf are refused."""

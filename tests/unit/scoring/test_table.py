@@ -6,7 +6,7 @@ import pytest
 from tests.unit.scoring.tables import score_table
 
 from oddsound.errors import ScoreError
-from oddsound.scoring.table import ScoreTable
+from oddsound.scoring.table import ScoreTable, Shared
 
 
 def test_round_trip(tmp_path: Path) -> None:
@@ -51,3 +51,18 @@ def test_a_table_that_is_damaged_is_refused() -> None:
         replace(table, file=np.full(len(table), "a.wav"))
     with pytest.raises(ScoreError, match="for 3 classes"):
         replace(table, classes=("00", "01", "02"))
+
+
+def test_tables_of_the_same_clips_share_their_columns(tmp_path: Path) -> None:
+    first, other, unlike = score_table(seed=0), score_table(seed=1), score_table(seed=2, n=5)
+    shared: Shared = {}
+    read = []
+    for place, table in enumerate((first, other, unlike)):
+        table.save(tmp_path / f"{place}.npz")
+        read.append(ScoreTable.load(tmp_path / f"{place}.npz", shared))
+    for name in ("file", "section", "domain", "split", "label"):
+        assert getattr(read[0], name) is getattr(read[1], name)
+        assert getattr(read[0], name) is not getattr(read[2], name)
+    for table, again in zip((first, other, unlike), read, strict=True):
+        for name in ("file", "section", "domain", "split", "label", "score", "probabilities"):
+            assert np.array_equal(getattr(again, name), getattr(table, name))
