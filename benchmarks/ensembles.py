@@ -42,7 +42,7 @@ from oddsound.scoring.anomaly import anomaly_score, softmax
 from oddsound.scoring.bootstrap import N_RESAMPLES, bootstrap, paired
 from oddsound.scoring.curves import omegas
 from oddsound.scoring.omega import terms
-from oddsound.scoring.table import ANOMALY, NORMAL, UNKNOWN, ScoreTable
+from oddsound.scoring.table import ANOMALY, NORMAL, UNKNOWN, ScoreTable, Shared
 from oddsound.submission.package import write_submission
 from oddsound.training.bundle import Bundle
 
@@ -122,12 +122,13 @@ def written(folder: Path, machine: str, n_trials: int, evaluation: Sequence[str]
 def read(folder: Path, machine: str, known: Mapping[str, float], k: int | None = None) -> list[Member]:
     """The best `k`, all for None, as `oddsound submit` reads and holds them."""
     ranked = sorted(known, key=lambda trial: (-known[trial], trial))[:k]
-    made = [_candidate(Bundle(folder / machine / trial), machine, known[trial]) for trial in ranked]
+    shared: Shared = {}
+    made = [_candidate(Bundle(folder / machine / trial), known[trial], shared) for trial in ranked]
     return [made[0].member, *(_lean(made[0], c, i < TOP_K).member for i, c in enumerate(made[1:], 1))]
 
 
-def _candidate(bundle: Bundle, machine: str, omega: float) -> Candidate:
-    member = Member(bundle.path.name, omega, 4_200_000, CONFIG, bundle.scores(), "0" * 64)
+def _candidate(bundle: Bundle, omega: float, shared: Shared) -> Candidate:
+    member = Member(bundle.path.name, omega, 4_200_000, CONFIG, bundle.scores(shared), "0" * 64)
     return Candidate(None, member, bundle)  # type: ignore[arg-type]  # what MLflow says isn't looked at
 
 

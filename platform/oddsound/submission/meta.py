@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
+import numpy as np
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from oddsound.ensemble.fusions import FUSIONS
 from oddsound.ensemble.systems import MachineSystem, Member, System
-from oddsound.scoring.omega import cells, harmonic_mean
+from oddsound.scoring.curves import weighted_values
+from oddsound.scoring.omega import harmonic_mean, terms
 from oddsound.scoring.threshold import Method
 from oddsound.submission.authors import LABEL, Authors
 
@@ -147,15 +149,14 @@ def describe(system: System, method: Method = "gamma") -> Description:
 
 
 def _results(machine: MachineSystem) -> dict[str, float | None]:
-    of = cells(machine.table)
+    of = machine.table.labelled()
+    found = terms(of.section, of.domain, of.label, of.rules)
+    values = weighted_values(of.score, found, np.ones((1, len(of))))[0]
     return {
-        "harmonic_mean_auc": 100 * harmonic_mean(c.auc for c in of if c.auc is not None),
-        "harmonic_mean_pauc": 100 * harmonic_mean(c.pauc for c in of if c.pauc is not None),
+        f"harmonic_mean_{metric}": 100
+        * harmonic_mean(value for term, value in zip(found, values, strict=True) if term.metric == metric)
+        for metric in ("auc", "pauc")
     }
-
-
-def _sampling_rate(member: Member) -> str:
-    return f"{_at(member, 'features.sample_rate', 16_000) / 1000:g} kHz"
 
 
 def _augmentation(members: list[Member]) -> str | None:
