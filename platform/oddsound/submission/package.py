@@ -131,7 +131,7 @@ def _files(
     return files
 
 
-def _csvs(table: ScoreTable, clips: Clips, method: Method) -> Iterator[tuple[str, bytes]]:
+def _csvs(table: ScoreTable, clips: Clips, method: Method = "gamma") -> Iterator[tuple[str, bytes]]:
     """The score and decision CSVs of one machine type; a decision is 1 above the section's threshold."""
     rows = _rows(table, clips)
     try:
