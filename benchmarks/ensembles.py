@@ -26,7 +26,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from oddsound.cli.choosing import Candidate, _lean
+from oddsound.cli.choosing import Candidate, lean
 from oddsound.ensemble import optimism
 from oddsound.ensemble.fusions import FUSIONS
 from oddsound.ensemble.optimism import estimate_optimism
@@ -124,7 +124,7 @@ def read(folder: Path, machine: str, known: Mapping[str, float], k: int | None =
     ranked = sorted(known, key=lambda trial: (-known[trial], trial))[:k]
     shared: Shared = {}
     made = [_candidate(Bundle(folder / machine / trial), known[trial], shared) for trial in ranked]
-    return [made[0].member, *(_lean(made[0], c, i < TOP_K).member for i, c in enumerate(made[1:], 1))]
+    return [(c if place < TOP_K else lean(c)).member for place, c in enumerate(made)]
 
 
 def _candidate(bundle: Bundle, omega: float, shared: Shared) -> Candidate:

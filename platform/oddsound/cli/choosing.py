@@ -7,10 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from oddsound.cli.stages import talk
 from oddsound.cli.wanted import Choice
@@ -18,7 +14,7 @@ from oddsound.ensemble.fusions import FUSIONS
 from oddsound.ensemble.systems import PAPER_FUSIONS, Member, System, build_systems
 from oddsound.errors import ConfigError
 from oddsound.recipes import is_efficientnet
-from oddsound.scoring.table import ScoreTable, Shared
+from oddsound.scoring.table import Shared
 from oddsound.search.record import RunRecord, read_record
 from oddsound.tracking.ranking import TrackedTrial, best_trials
 from oddsound.tracking.reading import load_tracked
@@ -29,7 +25,6 @@ from oddsound.training.bundle import Bundle
 MAX_CANDIDATES = 1000
 """How many of the best trials of a machine type a fusion may choose from."""
 _METRIC = re.compile(r"(omega|auc|pauc)[A-Za-z0-9_/]*")
-_SHARED = ("file", "section", "domain", "split", "label")
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,10 +58,8 @@ def choose(
     if len(tracked) < choice.top_k:
         talk(f"{machine}: {len(tracked)} finished trials, fewer than the {choice.top_k} that are fused")
     shared: Shared = {}
-    first = _candidate(store, run, tracked[0], choice.metric, shared)
-    others = (_candidate(store, run, each, choice.metric, shared) for each in tracked[1:])
-    lean = (_lean(first, other, place < choice.top_k) for place, other in enumerate(others, start=1))
-    return [first, *lean]
+    found = (_candidate(store, run, each, choice.metric, shared) for each in tracked)
+    return [each if place < choice.top_k else lean(each) for place, each in enumerate(found)]
 
 
 def configurations(store: Store, record: RunRecord, machine: str, choice: Choice) -> list[TrackedTrial]:
@@ -174,7 +167,7 @@ def _candidate(store: Store, run: Path, tracked: TrackedTrial, metric: str, shar
     if is_here:
         config, result, table = bundle.config(), bundle.result(), bundle.scores(shared)
     else:
-        config, result, table = load_tracked(store, tracked)
+        config, result, table = load_tracked(store, tracked, shared)
     member = Member(
         trial=result.trial,
         omega=result.omega,
@@ -187,18 +180,8 @@ def _candidate(store: Store, run: Path, tracked: TrackedTrial, metric: str, shar
     return Candidate(tracked, member, bundle if is_here else None)
 
 
-def _is_same(a: NDArray[Any], b: NDArray[Any]) -> bool:
-    return a is b or bool(np.array_equal(a, b))
-
-
-def _lean(first: Candidate, other: Candidate, is_top: bool) -> Candidate:
-    """`other` with the first one's columns where they are equal, and its softmax over segments pooled where
-    it isn't among the top: some hundred candidates have to fit into memory."""
-    table, known = other.member.table, first.member.table
-    same = {
-        name: getattr(known, name) for name in _SHARED if _is_same(getattr(known, name), getattr(table, name))
-    }
-    slim: ScoreTable = replace(table, **same)
-    if not is_top:
-        slim = replace(slim, probabilities=slim.probabilities.mean(axis=1, keepdims=True))
-    return replace(other, member=replace(other.member, table=slim))
+def lean(candidate: Candidate) -> Candidate:
+    """With its softmax pooled over segments: some hundred candidates have to fit into memory."""
+    table = candidate.member.table
+    pooled = replace(table, probabilities=table.probabilities.mean(axis=1, keepdims=True))
+    return replace(candidate, member=replace(candidate.member, table=pooled))

@@ -11,14 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import isfinite
 from typing import Any, Literal
 
 from oddsound.ensemble.fusions import FUSIONS, Fitted, fit, fusion_of
 from oddsound.errors import ConfigError, ScoreError
 from oddsound.scoring.curves import omegas
-from oddsound.scoring.omega import cells, terms
-from oddsound.scoring.omega import omega as omega_of
+from oddsound.scoring.omega import refuse_missing, terms
 from oddsound.scoring.table import ScoreTable
 
 Pinned = Literal["", "configured", "worse", "no softmax"]
@@ -156,8 +154,8 @@ def _omega(table: ScoreTable) -> float | None:
     if not len(labelled):
         return None
     found = terms(labelled.section, labelled.domain, labelled.label, labelled.rules)
-    value = float(omegas(labelled.score[None], found)[0])
-    return value if isfinite(value) else omega_of(cells(table))
+    refuse_missing(table.machine, found)
+    return float(omegas(labelled.score[None], found)[0])
 
 
 def _machine_system(

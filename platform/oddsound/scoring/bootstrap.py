@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from oddsound.errors import ScoreError
 from oddsound.scoring.curves import weighted_values
-from oddsound.scoring.omega import Term, terms
+from oddsound.scoring.omega import Term, refuse_missing, terms
 from oddsound.scoring.table import ScoreTable
 
 Floats = NDArray[np.float64]
@@ -140,7 +140,9 @@ def _mean_omega(n_terms: Sequence[int]) -> Statistic:
 def _sums(tables: Sequence[ScoreTable], n: int, seed: int) -> _Sums:
     first = tables[0].labelled()
     found = terms(first.section, first.domain, first.label, first.rules)
-    _refuse_missing(first, found)
+    if not found:
+        raise ScoreError(f"{first.machine}: no labelled test clips, so there is nothing to resample")
+    refuse_missing(first.machine, found)
     weights = _resamples(first, n, seed)
     clips = np.ones((len(first), len(first))) - np.eye(len(first))
     scores = [table.labelled().score for table in tables]
@@ -157,16 +159,6 @@ def _reciprocals(score: Floats, found: Sequence[Term], weights: Floats) -> Float
     if (lost := np.isnan(values).any(axis=1)).any():
         values[lost] = weighted_values(score, found, np.ones((1, len(score))))
     return np.asarray((1 / np.maximum(values, np.finfo(np.float64).eps)).sum(axis=1))
-
-
-def _refuse_missing(table: ScoreTable, found: Sequence[Term]) -> None:
-    if not found:
-        raise ScoreError(f"{table.machine}: no labelled test clips, so there is nothing to resample")
-    for term in found:
-        for rows, name in ((term.normal, "normal"), (term.anomaly, "anomalous")):
-            if not len(rows):
-                where = ", ".join(filter(None, (table.machine, f"section {term.section}", term.domain)))
-                raise ScoreError(f"{where}: no {name} clip; AUC needs both classes")
 
 
 def _resamples(table: ScoreTable, n: int, seed: int) -> Floats:

@@ -86,6 +86,15 @@ def terms(
     return tuple(found)
 
 
+def refuse_missing(machine: str, terms: Iterable[Term]) -> None:
+    """Raises ScoreError, naming the cell, where a term lacks normal or anomalous clips."""
+    for term in terms:
+        for rows, name in ((term.normal, "normal"), (term.anomaly, "anomalous")):
+            if not len(rows):
+                where = ", ".join(filter(None, (machine, f"section {term.section}", term.domain)))
+                raise ScoreError(f"{where}: no {name} clip; AUC needs both classes")
+
+
 def cells(table: ScoreTable, definition: Definition = "official") -> tuple[Cell, ...]:
     """The cells of the table's labelled test clips by its rules, sorted by section.
 

@@ -69,8 +69,8 @@ class ScoreTable:
     def __len__(self) -> int:
         return len(self.file)
 
-    def where(self, rows: NDArray[np.bool_]) -> ScoreTable:
-        """The table of the chosen rows alone; `rows`: (n,) bool."""
+    def where(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> ScoreTable:
+        """The table of the chosen rows alone; `rows`: (n,) bool, or their places in the order wanted."""
         return replace(self, **{name: getattr(self, name)[rows] for name in _COLUMNS})
 
     def candidates(self) -> NDArray[np.bool_]:

@@ -7,15 +7,18 @@ from tempfile import TemporaryDirectory
 
 from oddsound.config import TrialConfig
 from oddsound.errors import BundleError
-from oddsound.scoring.table import ScoreTable
+from oddsound.scoring.table import ScoreTable, Shared
 from oddsound.tracking.ranking import TrackedTrial
 from oddsound.tracking.runs import check_weights
 from oddsound.tracking.store import Store
 from oddsound.training.bundle import Bundle, TrialResult
 
 
-def load_tracked(store: Store, tracked: TrackedTrial) -> tuple[TrialConfig, TrialResult, ScoreTable]:
-    """The configuration, result and scores of the trial, from its run's artifacts.
+def load_tracked(
+    store: Store, tracked: TrackedTrial, shared: Shared | None = None
+) -> tuple[TrialConfig, TrialResult, ScoreTable]:
+    """The configuration, result and scores of the trial, from its run's artifacts; `shared` as in
+    `ScoreTable.load`.
 
     Raises TrackingError where they can't be fetched, BundleError or ScoreError where they aren't
     what they should be, and BundleError where they belong to another trial.
@@ -24,7 +27,7 @@ def load_tracked(store: Store, tracked: TrackedTrial) -> tuple[TrialConfig, Tria
         for name in ("config.json", "result.json", "scores.npz"):
             _fetch(store, tracked, name, Path(folder))
         bundle = Bundle(Path(folder))
-        config, result, scores = bundle.config(), bundle.result(), bundle.scores()
+        config, result, scores = bundle.config(), bundle.result(), bundle.scores(shared)
     if result.trial != tracked.trial or {config.machine, result.machine, scores.machine} != {tracked.machine}:
         raise BundleError(
             f"MLflow run {tracked.run_id}: its artifacts are of {result.machine}/{result.trial}, not of "

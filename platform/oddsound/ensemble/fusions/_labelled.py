@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from oddsound.errors import ScoreError
 from oddsound.scoring.curves import omegas
-from oddsound.scoring.omega import Term, terms
+from oddsound.scoring.omega import Term, refuse_missing, terms
 from oddsound.scoring.table import UNKNOWN, ScoreTable
 
 Float = NDArray[np.float64]
@@ -26,11 +26,7 @@ class Labelled:
     def of(cls, table: ScoreTable, rows: NDArray[np.intp]) -> Labelled:
         """Raises ScoreError where a term lacks a class."""
         made = terms(table.section[rows], table.domain[rows], table.label[rows], table.rules)
-        for term in made:
-            for clips, which in ((term.normal, "normal"), (term.anomaly, "anomalous")):
-                if not len(clips):
-                    where = ", ".join(filter(None, (table.machine, f"section {term.section}", term.domain)))
-                    raise ScoreError(f"{where}: no {which} clip; AUC needs both classes")
+        refuse_missing(table.machine, made)
         return cls(rows, made)
 
     def omegas(self, scores: Float) -> Float:

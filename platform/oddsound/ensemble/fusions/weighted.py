@@ -11,6 +11,7 @@ from oddsound.ensemble.fusions._base import Used
 from oddsound.ensemble.fusions._labelled import Labelled, labelled
 from oddsound.ensemble.fusions._scales import Float, Measured
 from oddsound.ensemble.fusions._weights import WeightedMean, Weights, weighted_sum
+from oddsound.scoring.bootstrap import strata
 from oddsound.scoring.table import ScoreTable
 
 N_TRIALS = 32
@@ -50,9 +51,8 @@ def halves(table: ScoreTable, rows: NDArray[np.intp]) -> tuple[NDArray[np.intp],
     """`rows` in two, each stratum's clips dealt out by turns in a seeded order."""
     rng = np.random.default_rng(SEED)
     sides: tuple[list[int], list[int]] = ([], [])
-    strata = np.array([f"{table.section[i]}/{table.domain[i]}/{table.label[i]}" for i in rows])
-    for turn, name in enumerate(np.unique(strata)):
-        stratum = rng.permutation(rows[strata == name]).tolist()
+    for turn, kind in enumerate(strata(table.where(rows))):
+        stratum = rng.permutation(rows[kind]).tolist()
         for side in (0, 1):
             sides[(side + turn) % 2].extend(stratum[side::2] if len(stratum) > 1 else stratum)
     return np.array(sides[0], dtype=np.intp), np.array(sides[1], dtype=np.intp)
