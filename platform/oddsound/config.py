@@ -68,7 +68,10 @@ class FeatureConfig(Strict):
     """How far below its loudest value a clip may go; None: as far as it does."""
     median_frames: Annotated[int, Field(ge=0)] = 0
     """Width of the median filter along time, in frames; 0 is off, the paper's is 30 (§2.4)."""
+    precision: Literal["float32", "float64"] = "float32"
+    """Of the arithmetic; float64 is the slower reference, several times."""
     dtype: Literal["float32", "float16"] = "float32"
+    """Of the cached features."""
 
     @model_validator(mode="after")
     def _is_a_band(self) -> Self:

@@ -49,6 +49,7 @@ _OFFICIAL_FRONT_END = {
     "mel_norm": "slaney",
     "power_floor": 2.220446049250313e-16,
     "top_db": None,
+    "precision": "float64",
     "median_frames": 0,
 }
 _NO_AUGMENTATION = {"mixup_alpha": 0.0, "time_mask_frames": 0, "time_shift": 0.0}

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from oddsound.cli.feature_progress import FeatureProgress
 from oddsound.cli.resume import command_line
 from oddsound.errors import ConfigError, DataError, RecordingError, SearchError
 from oddsound.features.cache import build_cache, open_cache
@@ -109,10 +110,11 @@ def prepare_features(
         stereo = ", of their two channels the first" if probe(clips[0].path).n_channels > 1 else ""
         talk(f"features of {space.machine}: {len(clips)} clips{stereo}")
         try:
-            caches = {
-                feature_name(config): str(build_cache(clips, digest, config.features, cache))
-                for config in space.front_ends()
-            }
+            with FeatureProgress(space.machine) as told:
+                caches = {
+                    feature_name(config): str(build_cache(clips, digest, config.features, cache, told))
+                    for config in space.front_ends()
+                }
         except RecordingError as error:
             raise RecordingError(f"{error}; `oddsound data check {index.root}` names all such") from error
         _look_at_lengths(space, caches)

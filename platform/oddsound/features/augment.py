@@ -58,5 +58,6 @@ def augment(x: Tensor, config: AugmentConfig, rng: np.random.Generator) -> tuple
         x = time_mask(x, config.time_mask_frames, rng)
     if config.mixup_alpha == 0:
         return x, None
-    mix = draw_mix(len(x), config.mixup_alpha, rng)
+    drawn = draw_mix(len(x), config.mixup_alpha, rng)
+    mix = Mix(drawn.weight, drawn.partner.to(x.device))
     return mix.of(x), mix

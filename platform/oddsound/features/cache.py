@@ -5,34 +5,33 @@
 
 The key is a hash of the data's digest, the feature settings that aren't defaults and the format's
 version: a changed file or setting never meets a stale array, and a setting that is added later leaves
-the caches of today valid. A cache is built in a folder of another name and renamed. Clips shorter than
-the machine type's longest are padded with zeros at the end (§3).
+the caches of today valid. A cache is built in a folder of another name and renamed; a build that was
+killed is gone on with. Clips shorter than the machine type's longest are padded with zeros at the end (§3).
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from filelock import FileLock
-from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
 from oddsound.config import FeatureConfig
 from oddsound.errors import CacheError
 from oddsound.features.logmel import log_mel, n_frames
 from oddsound.features.median import median_along_time
+from oddsound.features.rows import Row, Told, nobody, write_rows
 from oddsound.recordings.clip import Clip
 from oddsound.recordings.reader import probe, read_clip
 
-FORMAT = 2
+FORMAT = 3
 """Goes up whenever a front end's arithmetic or a default changes, for the key leaves defaults out."""
 
 
@@ -54,17 +53,21 @@ def cache_path(machine: str, data_digest: str, config: FeatureConfig, folder: Pa
     return folder / f"{machine}-{hashlib.sha256(identity.encode()).hexdigest()[:16]}"
 
 
-def build_cache(clips: Sequence[Clip], data_digest: str, config: FeatureConfig, folder: Path) -> Path:
-    """The path of the cache of one machine type's `clips`, built where it isn't there yet.
+def build_cache(
+    clips: Sequence[Clip], data_digest: str, config: FeatureConfig, folder: Path, told: Told = nobody
+) -> Path:
+    """The path of the cache of one machine type's `clips`, built where it isn't there yet; `told` hears
+    how far it has come.
 
     Processes that ask for the same cache at once wait for the first. Raises RecordingError for a
-    recording that can't be used; nothing half-built stays.
+    recording that can't be used, and CacheError where the disk won't take the features; nothing
+    half-built stays then.
     """
     path = cache_path(clips[0].machine, data_digest, config, folder)
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_name(path.name + ".lock")):
         if not path.is_dir():
-            _build(clips, data_digest, config, path)
+            _build(clips, data_digest, config, path, told)
     return path
 
 
@@ -82,39 +85,33 @@ def open_cache(path: Path) -> FeatureCache:
     return FeatureCache(clips[0].machine, clips, lengths, features, digest)
 
 
-def _build(clips: Sequence[Clip], data_digest: str, config: FeatureConfig, path: Path) -> None:
-    for left in path.parent.glob(f"{path.name}.*.partial"):  # of a build that was killed; we hold the lock
-        shutil.rmtree(left)
-    lengths, rows = _rows(clips, data_digest, config, path.parent)
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    partial.mkdir()
+def _build(clips: Sequence[Clip], data_digest: str, config: FeatureConfig, path: Path, told: Told) -> None:
+    lengths, row = _rows(clips, data_digest, config, path.parent, told)
+    partial = path.with_name(f"{path.name}.partial")
+    partial.mkdir(exist_ok=True)  # what a killed build left in it is kept: we hold the lock
     try:
-        shape = (len(clips), config.n_mels, max(lengths))
-        array = open_memmap(partial / "features.npy", mode="w+", dtype=config.dtype, shape=shape)
-        for row, features in enumerate(rows()):
-            array[row, :, : features.shape[1]] = features
-        array.flush()
+        write_rows(partial, (len(clips), config.n_mels, max(lengths)), config.dtype, row, told)
         _write_meta(clips, lengths, data_digest, config, partial / "meta.json")
         partial.replace(path)
-    finally:
+    except Exception:
         shutil.rmtree(partial, ignore_errors=True)
+        raise
 
 
 def _rows(
-    clips: Sequence[Clip], data_digest: str, config: FeatureConfig, folder: Path
-) -> tuple[list[int], Callable[[], Iterator[NDArray[np.float32]]]]:
-    """The frames of each clip, and what yields each clip's features (bands, frames of the clip).
+    clips: Sequence[Clip], data_digest: str, config: FeatureConfig, folder: Path, told: Told
+) -> tuple[list[int], Row]:
+    """The frames of each clip, and what gives a clip's features (bands, frames of the clip).
 
     The filtered features are made from the cache of the unfiltered: recordings are read once.
     """
     if config.median_frames < 2:
         lengths = [n_frames(probe(clip.path).n_samples, config) for clip in clips]
-        return lengths, lambda: (_log_mel(clip, config) for clip in clips)
+        return lengths, lambda i: _log_mel(clips[i], config)
     plain = config.model_copy(update={"median_frames": 0})
-    base = open_cache(build_cache(clips, data_digest, plain, folder))
-    return list(base.lengths), lambda: (
-        median_along_time(np.asarray(row[:, :length], np.float32), config.median_frames)
-        for row, length in zip(base.features, base.lengths, strict=True)
+    base = open_cache(build_cache(clips, data_digest, plain, folder, told))
+    return list(base.lengths), lambda i: median_along_time(
+        np.asarray(base.features[i, :, : base.lengths[i]], np.float32), config.median_frames
     )
 
 

@@ -4,17 +4,14 @@
                           labels.json    the classes, each clip's fold and labels, the corpus's digest
 
 The key is a hash of the corpus, the feature settings, the length and the format's version. It is built
-in a folder of another name and renamed.
+in a folder of another name and renamed; a build that was killed is gone on with.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,18 +19,18 @@ from typing import Any
 import numpy as np
 import torch
 from filelock import FileLock
-from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 from torchaudio.functional import resample
 
 from oddsound.config import FeatureConfig
 from oddsound.errors import CacheError
-from oddsound.features.logmel import log_mel
+from oddsound.features.logmel import log_mel, n_frames
 from oddsound.features.median import median_along_time
+from oddsound.features.rows import Told, nobody, write_rows
 from oddsound.recordings.labelled import Corpus, LabelledClip
 from oddsound.recordings.sound import read_sound
 
-FORMAT = 1
+FORMAT = 2
 _COVERED = 0.95
 
 
@@ -60,10 +57,13 @@ def common_seconds(corpus: Corpus, longest: float) -> float:
     return min(longest, float(np.quantile(durations, _COVERED, method="nearest")))
 
 
-def build_corpus_cache(corpus: Corpus, config: FeatureConfig, seconds: float, folder: Path) -> Path:
+def build_corpus_cache(
+    corpus: Corpus, config: FeatureConfig, seconds: float, folder: Path, told: Told = nobody
+) -> Path:
     """The folder of the features of the corpus's clips, cut or padded with silence to `seconds`.
 
-    Built where it isn't there yet. Raises RecordingError for a clip that can't be decoded.
+    Built where it isn't there yet; `told` hears how far it has come. Raises RecordingError for a clip that
+    can't be decoded, and CacheError where the disk won't take the features.
     """
     identity = [FORMAT, corpus.digest, dict(corpus.names), config.model_dump(exclude_defaults=True), seconds]
     key = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
@@ -71,7 +71,7 @@ def build_corpus_cache(corpus: Corpus, config: FeatureConfig, seconds: float, fo
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_name(path.name + ".lock")):
         if not path.is_dir():
-            _build(corpus, config, seconds, path)
+            _build(corpus, config, seconds, path, told)
     return path
 
 
@@ -104,17 +104,24 @@ def clip_features(clip: LabelledClip, config: FeatureConfig, seconds: float) -> 
     return median_along_time(log_mel(waveform, config).numpy(), config.median_frames)
 
 
-def _build(corpus: Corpus, config: FeatureConfig, seconds: float, path: Path) -> None:
-    for left in path.parent.glob(f"{path.name}.*.partial"):  # of a build that was killed; we hold the lock
-        shutil.rmtree(left)
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    partial.mkdir()
+def _build(corpus: Corpus, config: FeatureConfig, seconds: float, path: Path, told: Told) -> None:
+    partial = path.with_name(f"{path.name}.partial")
+    partial.mkdir(exist_ok=True)  # what a killed build left in it is kept: we hold the lock
+    frames = n_frames(round(seconds * config.sample_rate), config)
+    shape = (len(corpus.clips), config.n_mels, frames)
+
+    def row(index: int) -> NDArray[np.float32]:
+        return clip_features(corpus.clips[index], config, seconds)
+
     try:
-        _write_features(corpus, config, seconds, partial / "features.npy")
+        write_rows(
+            partial, shape, config.dtype, lambda i: clip_features(corpus.clips[i], config, seconds), told
+        )
         (partial / "labels.json").write_text(json.dumps(_labels(corpus)))
         partial.replace(path)
-    finally:
+    except Exception:
         shutil.rmtree(partial, ignore_errors=True)
+        raise
 
 
 def _labels(corpus: Corpus) -> dict[str, Any]:
@@ -127,23 +134,3 @@ def _labels(corpus: Corpus) -> dict[str, Any]:
         "folds": [clip.fold for clip in corpus.clips],
         "clips": [[index[label] for label in clip.labels] for clip in corpus.clips],
     }
-
-
-def _write_features(corpus: Corpus, config: FeatureConfig, seconds: float, path: Path) -> None:
-    rows = _rows(corpus, config, seconds)
-    first = next(rows)
-    array = open_memmap(path, mode="w+", dtype=config.dtype, shape=(len(corpus.clips), *first.shape))
-    array[0] = first
-    for row, features in enumerate(rows, start=1):
-        array[row] = features
-    array.flush()
-
-
-def _rows(corpus: Corpus, config: FeatureConfig, seconds: float) -> Iterator[NDArray[np.float32]]:
-    """Each clip's features in the clips' order, a thread a CPU; few are held at once."""
-    n_threads = os.cpu_count() or 1
-    at_once = 8 * n_threads
-    with ThreadPoolExecutor(n_threads) as pool:
-        for start in range(0, len(corpus.clips), at_once):
-            clips = corpus.clips[start : start + at_once]
-            yield from pool.map(lambda clip: clip_features(clip, config, seconds), clips)

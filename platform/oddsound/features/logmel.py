@@ -11,21 +11,25 @@ The defaults are the paper's. The official baselines' front end, librosa's of 20
 ends reflected, frame t centred on sample t · hop: 313 frames), `mel_scale` and `mel_norm` slaney,
 `power_floor` 2.2e-16 (float64's epsilon) and `top_db` None.
 
-Everything up to the decibels is float64: with a floor of −157 dB the rounding of a float32 STFT would
-stand 30 dB above it beside a pure tone.
+`precision` is that of everything up to the decibels. In float32 the rounding of the transform lies some
+140 dB below a frame's loudest bin: in recordings the noise covers it (docs/results/features.md), beside a
+pure tone in digital silence it doesn't. float64 is exact to the rounding of the result, and what the
+baselines' floor of −157 dB needs.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 
 import torch
 from torch import Tensor
-from torchaudio.transforms import Spectrogram
 
 from oddsound.config import FeatureConfig
 from oddsound.errors import RecordingError
 from oddsound.features.mel import mel_filters
+
+_BANDS_AT_ONCE = 16
 
 
 def n_frames(n_samples: int, config: FeatureConfig) -> int:
@@ -46,26 +50,47 @@ def n_frames(n_samples: int, config: FeatureConfig) -> int:
 
 def log_mel(waveform: Tensor, config: FeatureConfig) -> Tensor:
     """(..., samples) float32 in [-1, 1] to (..., n_mels, frames) float32 in dB."""
-    power = _filters(config, waveform.device) @ _spectrogram(config, waveform.device)(waveform.double())
-    decibel = 10.0 * torch.log10(power.clamp(min=config.power_floor))
+    decibel = 10.0 * torch.log10(_mel_power(waveform, config).clamp(min=config.power_floor))
     if config.top_db is not None:
         decibel = torch.maximum(decibel, decibel.amax(dim=(-2, -1), keepdim=True) - config.top_db)
     return decibel.float()
 
 
-@lru_cache(maxsize=8)
-def _filters(config: FeatureConfig, device: torch.device) -> Tensor:
-    return mel_filters(config).to(device)
-
-
-@lru_cache(maxsize=8)
-def _spectrogram(config: FeatureConfig, device: torch.device) -> Spectrogram:
-    """(..., samples) float64 to power (..., bins, frames)."""
-    return Spectrogram(
-        n_fft=config.n_fft,
-        hop_length=config.hop_length,
-        power=2.0,
+def _mel_power(waveform: Tensor, config: FeatureConfig) -> Tensor:
+    """(..., samples) to S (..., n_mels, frames) in the configured precision."""
+    front_end = _front_end(config, waveform.device)
+    spectrum = torch.stft(
+        waveform.to(front_end.window.dtype).reshape(-1, waveform.shape[-1]),
+        config.n_fft,
+        config.hop_length,
+        window=front_end.window,
         center=config.center,
         pad_mode="reflect",
-        wkwargs={"dtype": torch.float64},
-    ).to(device)
+        return_complex=True,
+    )
+    power = spectrum.real.square() + spectrum.imag.square()
+    bands = [filters @ power[:, low:high] for low, high, filters in front_end.bands]
+    return torch.cat(bands, dim=1).reshape(*waveform.shape[:-1], config.n_mels, -1)
+
+
+@dataclass(frozen=True, eq=False)
+class _FrontEnd:
+    """window: (n_fft,). bands: groups of neighbouring mel bands, each with the bins from `low` to below
+    `high` that its filters (bands, bins) reach: the others have no weight, and are most of the matrix."""
+
+    window: Tensor
+    bands: tuple[tuple[int, int, Tensor], ...]
+
+
+@lru_cache(maxsize=8)
+def _front_end(config: FeatureConfig, device: torch.device) -> _FrontEnd:
+    dtype = torch.float64 if config.precision == "float64" else torch.float32
+    window = torch.hann_window(config.n_fft, dtype=torch.float64).to(device, dtype)
+    groups = torch.split(mel_filters(config), _BANDS_AT_ONCE)
+    return _FrontEnd(window, tuple(_band(group, device, dtype) for group in groups))
+
+
+def _band(filters: Tensor, device: torch.device, dtype: torch.dtype) -> tuple[int, int, Tensor]:
+    reached = filters.any(dim=0).nonzero()
+    low, high = (int(reached[0]), int(reached[-1]) + 1) if len(reached) else (0, 1)
+    return low, high, filters[:, low:high].to(device, dtype).contiguous()

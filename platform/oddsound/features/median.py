@@ -17,6 +17,8 @@ def median_along_time(features: NDArray[np.float32], frames: int) -> NDArray[np.
         return features
     reach = frames // 2
     # Reflected here: scipy's own one-dimensional filter (1.15 to 1.17) reads beyond the end of a band
-    # shorter than half its window. And row by row is five times faster than one two-dimensional call.
+    # shorter than half its window. All bands in one call, each between its reflections, take half the
+    # time of a call a band, and a fifth of a two-dimensional one.
     wide = np.pad(features, ((0, 0), (reach, reach)), mode="symmetric")
-    return np.stack([median_filter(band, size=frames, mode="reflect")[reach:-reach] for band in wide])
+    filtered: NDArray[np.float32] = median_filter(wide.ravel(), size=frames, mode="reflect")
+    return filtered.reshape(wide.shape)[:, reach : reach + features.shape[1]]

@@ -2,7 +2,6 @@
 
 import json
 import multiprocessing
-import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,15 +9,18 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from numpy.typing import NDArray
 
 from oddsound.config import FeatureConfig
 from oddsound.errors import CacheError, RecordingError
 from oddsound.features import cache as module
+from oddsound.features import rows
 from oddsound.features.cache import build_cache, cache_path, open_cache
 from oddsound.features.logmel import log_mel
 from oddsound.features.median import median_along_time
 from oddsound.recordings.clip import Clip
 from oddsound.recordings.index import index_folder
+from oddsound.recordings.reader import read_clip
 
 PLAIN = FeatureConfig()
 
@@ -65,6 +67,7 @@ OTHER = {
     "mel_norm": "slaney",
     "power_floor": 1e-12,
     "top_db": None,
+    "precision": "float64",
     "median_frames": 30,
     "dtype": "float16",
 }
@@ -124,12 +127,27 @@ def test_it_is_built_once(clips: tuple[Clip, ...], tmp_path: Path, monkeypatch: 
     assert build_cache(clips, "d", PLAIN, tmp_path) == path
 
 
-def test_what_a_killed_build_left_is_cleared(clips: tuple[Clip, ...], tmp_path: Path) -> None:
-    path = cache_path("fan", "d", PLAIN, tmp_path)
-    left = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    left.mkdir()
-    assert build_cache(clips, "d", PLAIN, tmp_path) == path
-    assert not left.exists()
+def test_what_a_killed_build_left_is_gone_on_with(
+    clips: tuple[Clip, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = open_cache(build_cache(clips, "d", PLAIN, tmp_path / "whole"))
+    read: list[Path] = []
+
+    def reading(path: Path, rate: int) -> NDArray[np.float32]:
+        if len(read) == 4:
+            raise KeyboardInterrupt
+        read.append(path)
+        return read_clip(path, rate)
+
+    monkeypatch.setattr(module, "read_clip", reading)
+    monkeypatch.setattr(rows, "n_workers", lambda: 1)
+    with pytest.raises(KeyboardInterrupt):
+        build_cache(clips, "d", PLAIN, tmp_path)
+    read.clear()
+    again = open_cache(build_cache(clips, "d", PLAIN, tmp_path))
+    assert read == [clip.path for clip in clips[4:]]
+    np.testing.assert_array_equal(again.features, expected.features)
+    assert sorted(path.name for path in tmp_path.iterdir() if path.suffix == ".partial") == []
 
 
 def test_nothing_half_built_stays(clips: tuple[Clip, ...], tmp_path: Path) -> None:

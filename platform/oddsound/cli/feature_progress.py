@@ -1,0 +1,49 @@
+"""How far the features have come: a bar on a terminal, a line now and then elsewhere."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+_QUIET_S = 2.0
+"""What takes less says nothing."""
+_SILENCE_S = 30.0
+
+
+class FeatureProgress:
+    """Is told of one machine type's features (`features.rows.Told`); everything goes to stderr."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        console = Console(stderr=True)
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+        )
+        self._is_terminal = console.is_terminal
+        self._task = self._bar.add_task(f"features of {name}", total=None)
+        self._spoke = time.monotonic() - _SILENCE_S + _QUIET_S
+
+    def __enter__(self) -> FeatureProgress:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def __call__(self, done: int, total: int) -> None:
+        if self._is_terminal:
+            self._bar.start()
+            self._bar.update(self._task, completed=done, total=total)
+        elif time.monotonic() - self._spoke > _SILENCE_S:
+            self._spoke = time.monotonic()
+            click.echo(f"features of {self._name}: {done} of {total} clips", err=True)

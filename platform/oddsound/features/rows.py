@@ -1,0 +1,177 @@
+"""An array of features on disk, one clip a row, written by several threads and gone on with after a kill.
+
+    <folder>/features.npy   (rows, bands, frames)
+             written        (rows,) uint64, what says that a row is there; removed at the end
+
+A row is written as a whole and then marked with the sum of its words: after a kill or a loss of power the
+rows whose marks are true stay. Each is computed by one thread, so the bytes are the same for any number
+of workers. Rows are written, not mapped: a full disk is an error then, where a mapped one is a SIGBUS, and
+what has been written is the kernel's memory, not ours.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.lib.format import open_memmap
+from numpy.typing import NDArray
+
+from oddsound.errors import CacheError
+
+Row = Callable[[int], NDArray[np.float32]]
+"""Gives a clip's features, (bands, its own frames)."""
+Told = Callable[[int, int], None]
+"""Is told, several times a second, how many rows are there, and of how many."""
+
+_MARKS = "written"
+_LOOK_S = 0.2
+
+
+def nobody(done: int, total: int) -> None:
+    """Told nothing."""
+
+
+def n_workers() -> int:
+    """The CPUs that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def write_rows(
+    folder: Path,
+    shape: tuple[int, int, int],
+    dtype: str,
+    row: Row,
+    told: Told = nobody,
+    workers: int | None = None,
+) -> None:
+    """Write `folder`/features.npy of `shape` (rows, bands, frames); shorter rows end in zeros.
+
+    What an earlier call with the same arguments has written there is kept. `row` runs in `workers`
+    threads (None: a CPU each), with one thread of torch's in each. Raises what `row` raises for the first
+    row for which it does, and CacheError where the disk won't take it.
+    """
+    try:
+        with _opened(folder, shape, np.dtype(dtype)) as array:
+            missing = array.missing()
+            told(len(array) - len(missing), len(array))
+            _in_threads(array, missing, row, told, workers or n_workers())
+            os.fsync(array.features)
+        (folder / _MARKS).unlink()
+    except OSError as error:
+        size = f"{np.prod(shape) * np.dtype(dtype).itemsize / 1e6:,.0f} MB"
+        raise CacheError(
+            f"{folder.parent}: {size} of features can't be written there ({error.strerror or error}); make "
+            "room, or choose another folder for them"
+        ) from error
+
+
+@dataclass(frozen=True)
+class _Array:
+    """The two files, open; `features` and `marks` are their descriptors, `offset` is the first row's."""
+
+    shape: tuple[int, int, int]
+    dtype: np.dtype[np.floating]
+    features: int
+    marks: int
+    offset: int
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    @property
+    def n_bytes(self) -> int:
+        return self.shape[1] * self.shape[2] * self.dtype.itemsize
+
+    def write(self, index: int, values: NDArray[np.float32]) -> None:
+        padded = np.zeros(self.shape[1:], self.dtype)
+        padded[:, : values.shape[1]] = values
+        _write(self.features, padded.data.cast("B"), self.offset + index * self.n_bytes)
+        _write(self.marks, self._mark(index, padded).tobytes(), index * 8)
+
+    def missing(self) -> list[int]:
+        """The rows whose marks aren't there, or not true of them."""
+        there = os.pread(self.marks, 8 * len(self), 0)
+        marks = np.frombuffer(there.ljust(8 * len(self), b"\0"), np.uint64)
+        return [index for index, mark in enumerate(marks) if not (mark and self._holds(index, mark))]
+
+    def _holds(self, index: int, mark: np.uint64) -> bool:
+        stored = np.frombuffer(
+            os.pread(self.features, self.n_bytes, self.offset + index * self.n_bytes), "u1"
+        )
+        return stored.size == self.n_bytes and bool(self._mark(index, stored) == mark)
+
+    def _mark(self, index: int, values: NDArray[np.generic]) -> np.uint64:
+        """Never 0."""
+        words = values.reshape(-1).view(f"u{self.dtype.itemsize}")
+        return np.uint64(int(words.sum(dtype=np.uint64)) + index + 1)
+
+
+@contextmanager
+def _opened(folder: Path, shape: tuple[int, int, int], dtype: np.dtype[np.floating]) -> Iterator[_Array]:
+    features, marks = folder / "features.npy", folder / _MARKS
+    if not _is_begun(features, shape, dtype):
+        marks.unlink(missing_ok=True)
+        open_memmap(features, mode="w+", dtype=dtype, shape=shape)
+    offset = int(np.load(features, mmap_mode="r").offset)
+    descriptors = [os.open(path, os.O_RDWR | os.O_CREAT, 0o644) for path in (features, marks)]
+    try:
+        yield _Array(shape, dtype, descriptors[0], descriptors[1], offset)
+    finally:
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
+def _is_begun(path: Path, shape: tuple[int, int, int], dtype: np.dtype[np.floating]) -> bool:
+    try:
+        begun = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return False
+    return bool(begun.shape == shape and begun.dtype == dtype)
+
+
+def _write(descriptor: int, data: bytes | memoryview, offset: int) -> None:
+    """All of it: a disk that fills up takes a part, and then raises OSError."""
+    view = memoryview(data)
+    while view:
+        written = os.pwrite(descriptor, view, offset)
+        view, offset = view[written:], offset + written
+
+
+def _in_threads(array: _Array, missing: Sequence[int], row: Row, told: Told, workers: int) -> None:
+    """Rows are claimed in order, so the lowest that fails is the same for any number of workers."""
+    claims, written, failed = iter(missing), [len(array) - len(missing)], dict[int, Exception]()
+    stop, lock, threads = threading.Event(), threading.Lock(), torch.get_num_threads()
+
+    def work() -> None:
+        torch.set_num_threads(1)
+        while not stop.is_set() and (index := next(claims, None)) is not None:
+            try:
+                array.write(index, row(index))
+            except Exception as error:
+                failed[index] = error
+                stop.set()
+            else:
+                with lock:
+                    written[0] += 1
+
+    with ThreadPoolExecutor(workers, "features") as pool:
+        try:
+            running = [pool.submit(work) for _ in range(workers)]
+            while wait(running, _LOOK_S).not_done:
+                told(written[0], len(array))
+        finally:
+            stop.set()
+    torch.set_num_threads(threads)  # what a thread sets holds for MKL everywhere
+    if failed:
+        raise failed[min(failed)]
+    for thread in running:
+        thread.result()
+    told(len(array), len(array))

@@ -1,0 +1,157 @@
+"""Rows written by several threads: the same bytes for any number of them, kept through a kill."""
+
+import multiprocessing
+import os
+import signal
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from oddsound.errors import CacheError, RecordingError
+from oddsound.features.rows import write_rows
+
+SHAPE = (40, 4, 9)
+
+
+def row(index: int) -> NDArray[np.float32]:
+    """Of another length each."""
+    values = np.random.default_rng(index).standard_normal((4, 3 + index % 7))
+    return values.astype(np.float32)
+
+
+def written(folder: Path) -> NDArray[np.float32]:
+    array: NDArray[np.float32] = np.load(folder / "features.npy")
+    return array
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    made = tmp_path / "made"
+    made.mkdir()
+    return made
+
+
+@pytest.mark.parametrize("workers", [1, 2, 7, None])
+def test_each_row_is_there_and_ends_in_zeros(folder: Path, workers: int | None) -> None:
+    write_rows(folder, SHAPE, "float32", row, workers=workers)
+    array = written(folder)
+    for index in range(SHAPE[0]):
+        own = row(index)
+        np.testing.assert_array_equal(array[index, :, : own.shape[1]], own)
+        assert (array[index, :, own.shape[1] :] == 0).all()
+    assert [path.name for path in folder.iterdir()] == ["features.npy"]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_the_bytes_are_the_same_for_any_number_of_workers(tmp_path: Path, dtype: str) -> None:
+    files = []
+    for workers in (1, 2, 5):
+        made = tmp_path / str(workers)
+        made.mkdir()
+        write_rows(made, SHAPE, dtype, row, workers=workers)
+        files.append((made / "features.npy").read_bytes())
+    assert files[0] == files[1] == files[2]
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_the_first_row_that_fails_is_the_one_that_is_named(folder: Path, workers: int) -> None:
+    slow = threading.Event()
+
+    def failing(index: int) -> NDArray[np.float32]:
+        if index == 6:
+            slow.wait(0.2)  # while another thread comes to a later one
+        if index in (6, 7, 8):
+            slow.set() if index != 6 else None
+            raise RecordingError(f"row {index}")
+        return row(index)
+
+    with pytest.raises(RecordingError, match="row 6"):
+        write_rows(folder, SHAPE, "float32", failing, workers=workers)
+
+
+def test_told_how_far_it_is(folder: Path) -> None:
+    heard: list[tuple[int, int]] = []
+    write_rows(folder, SHAPE, "float32", row, lambda done, total: heard.append((done, total)))
+    assert heard[0] == (0, 40)
+    assert heard[-1] == (40, 40)
+    assert [done for done, _ in heard] == sorted(done for done, _ in heard)
+
+
+def _killed_at_20(folder: Path) -> None:
+    def dying(index: int) -> NDArray[np.float32]:
+        if index == 20:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return row(index)
+
+    write_rows(folder, SHAPE, "float32", dying, workers=1)
+
+
+@pytest.fixture
+def killed(folder: Path) -> Path:
+    """What a process leaves that was killed with 20 of 40 rows written."""
+    child = multiprocessing.get_context("spawn").Process(target=_killed_at_20, args=(folder,))
+    child.start()
+    child.join()
+    assert child.exitcode == -signal.SIGKILL
+    return folder
+
+
+def gone_on(folder: Path) -> list[int]:
+    """Which rows a second call computes; the array must be whole then."""
+    computed: list[int] = []
+
+    def counting(index: int) -> NDArray[np.float32]:
+        computed.append(index)
+        return row(index)
+
+    write_rows(folder, SHAPE, "float32", counting, workers=1)
+    whole = folder.parent / "whole"
+    whole.mkdir()
+    write_rows(whole, SHAPE, "float32", row)
+    assert (folder / "features.npy").read_bytes() == (whole / "features.npy").read_bytes()
+    return computed
+
+
+def test_a_kill_costs_the_row_in_work(killed: Path) -> None:
+    assert gone_on(killed) == list(range(20, 40))
+
+
+def test_a_row_that_did_not_reach_the_disk_is_written_again(killed: Path) -> None:
+    array = np.load(killed / "features.npy", mmap_mode="r+")
+    array[3] = 0
+    array[11, 2, 5] += 1
+    array.flush()
+    assert gone_on(killed) == [3, 11, *range(20, 40)]
+
+
+@pytest.mark.parametrize("damage", ["marks gone", "marks cut", "array cut", "another shape", "no header"])
+def test_what_is_damaged_is_written_again(killed: Path, damage: str) -> None:
+    array, marks = killed / "features.npy", killed / "written"
+    if damage == "marks gone":
+        marks.unlink()
+    elif damage == "marks cut":
+        marks.write_bytes(marks.read_bytes()[:-1])
+    elif damage == "array cut":
+        array.write_bytes(array.read_bytes()[:300])
+    elif damage == "another shape":
+        np.save(array, np.zeros((40, 4, 8), np.float32))
+    else:
+        array.write_bytes(b"")
+    assert len(gone_on(killed)) >= 20
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_a_full_disk_is_one_line(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.open
+
+    def full(path: Path, *args: int) -> int:
+        return real("/dev/full" if Path(path).name == "features.npy" else path, *args)
+
+    monkeypatch.setattr(os, "open", full)
+    with pytest.raises(
+        CacheError, match=r"of features can't be written there \(No space left on device\); make room"
+    ):
+        write_rows(folder, SHAPE, "float32", row)
