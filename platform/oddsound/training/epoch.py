@@ -6,10 +6,12 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 from torch.optim import Adam
 
 from oddsound.config import TrialConfig
@@ -20,6 +22,7 @@ from oddsound.training.checkpoint import seed_epoch
 from oddsound.training.classes import Classes
 from oddsound.training.data import MachineData
 from oddsound.training.losses import losses
+from oddsound.training.resident import resident
 from oddsound.training.sampler import batches, draw_epoch
 from oddsound.training.schedule import learning_rates, set_learning_rates
 from oddsound.training.segments import Segments
@@ -34,6 +37,28 @@ class Lesson:
     segments: Segments
     alive: Callable[[], None] = lambda: None
     """Is called for each batch that is scored."""
+    device: str = "cpu"
+
+    @cached_property
+    def features(self) -> Tensor:
+        """(clips, bands, time), on the device where they fit there."""
+        return resident(self.data.features, self.device)
+
+    @cached_property
+    def target(self) -> Tensor:
+        """(clips,) the class of each, on the device."""
+        return torch.from_numpy(self.classes.target).to(self.device)
+
+    def gather(self, rows: NDArray[np.intp], numbers: NDArray[np.intp]) -> Tensor:
+        """(n, bands, frames) float32 on the device: segment `numbers[i]` of clip `rows[i]`."""
+        where = self.features.device
+        chosen = (torch.from_numpy(each).to(where, non_blocking=True) for each in (rows, numbers))
+        return self.segments.gather(self.features, *chosen).to(self.device)
+
+    def clips(self, rows: NDArray[np.intp]) -> Tensor:
+        """(n, bands, time) float32 on the device: whole clips."""
+        chosen = torch.from_numpy(rows).to(self.features.device)
+        return self.features[chosen].float().to(self.device)
 
     def rows(self, holdout: float) -> NDArray[np.intp]:
         """The training clips without the last `holdout` of them, as Keras splits off its validation."""
@@ -52,24 +77,27 @@ def train_epoch(
     """Train `epoch`, counted from 1; gives its mean losses, learning rates and seconds. `alive` is called
     before each step.
 
-    Raises TrialError at the first loss that isn't finite.
+    Losses stay on the device until the epoch's end, so that no step waits for its own result. Raises
+    TrialError where one wasn't finite.
     """
     started = time.perf_counter()
     rng = seed_epoch(config.identity, epoch)
     set_learning_rates(optimiser, epoch, config.training)
-    sums: dict[str, float] = {}
+    sums: dict[str, Tensor] = {}
     n = 0
     for rows, numbers in _drawn(lesson, config, rng):
         alive()
         for term, value in _step(model, optimiser, config, lesson, rows, numbers, rng).items():
-            if not math.isfinite(value):
-                raise TrialError(f"{config.machine}: loss ({term}) became {value} in epoch {epoch}")
-            sums[term] = sums.get(term, 0.0) + value * len(rows)
+            sums[term] = value.double() * len(rows) + sums.get(term, 0.0)
         n += len(rows)
+    means = {term: total.item() / n for term, total in sums.items()}
+    for term, mean in means.items():
+        if not math.isfinite(mean):
+            raise TrialError(f"{config.machine}: loss ({term}) became {mean} in epoch {epoch}")
     lr_autoencoder, lr_backbone = learning_rates(epoch, config.training)
     return {
         "epoch": epoch,
-        **{f"loss/{term}": value / n for term, value in sums.items()},
+        **{f"loss/{term}": mean for term, mean in means.items()},
         "lr/autoencoder": lr_autoencoder,
         "lr/backbone": lr_backbone,
         "seconds": time.perf_counter() - started,
@@ -100,13 +128,12 @@ def _step(
     rows: NDArray[np.intp],
     numbers: NDArray[np.intp],
     rng: np.random.Generator,
-) -> dict[str, float]:
-    device = next(model.parameters()).device
-    x = torch.from_numpy(lesson.segments.gather(lesson.data.features, rows, numbers)).to(device)
-    target = torch.from_numpy(lesson.classes.target[rows]).to(device)
+) -> dict[str, Tensor]:
+    x = lesson.gather(rows, numbers)
+    target = lesson.target[torch.from_numpy(rows).to(lesson.device, non_blocking=True)]
     x, mix = augment(x, config.augment, rng)
     result = losses(model(x), target, mix, config.loss)
     optimiser.zero_grad(set_to_none=True)
     torch.autograd.backward(result.total)
     optimiser.step()
-    return {term: value.item() for term, value in result.terms().items()}
+    return {term: value.detach() for term, value in result.terms().items()}

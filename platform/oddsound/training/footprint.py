@@ -129,6 +129,7 @@ def measure_footprint(
         data,
         classes_of(data.clips, training.labels),
         segments,
+        device=exact_device(),
         n_rows=training.batch_size * (n_batches + 2),
     )
     _start_afresh()
@@ -159,7 +160,7 @@ def _seconds(
     """Of a batch's training and of a clip's scoring."""
     seed_epoch(config.identity, 0)
     model = build_model(config, len(lesson.classes.names), lesson.segments.frames, weights)
-    model.to(exact_device()).train()
+    model.to(lesson.device).train()
     return _step_seconds(model, config, lesson, n_batches), _scoring_seconds(model, config, lesson)
 
 
@@ -168,6 +169,8 @@ def _step_seconds(model: JointModel, config: TrialConfig, lesson: _Endless, n_ba
     began: list[float] = []
 
     def step_begins() -> None:
+        if lesson.device == "cuda":
+            torch.cuda.synchronize()  # a step is queued long before it is done
         began.append(time.perf_counter())
         slow = len(began) > 2 and began[-1] - began[0] > _PATIENCE_S
         if slow or len(began) > n_batches + 1:

@@ -16,7 +16,7 @@ from oddsound.recordings.names import layout_of
 from oddsound.scoring.anomaly import anomaly_score, baseline_code_score, softmax
 from oddsound.scoring.table import ScoreTable
 from oddsound.scoring.years import rules_of
-from oddsound.training.data import LABELS, MachineData
+from oddsound.training.data import LABELS
 from oddsound.training.epoch import Lesson
 
 BATCH_FRAMES = 64 * 311
@@ -78,7 +78,7 @@ def _over_segments(
     was_training = model.training
     model.eval()
     size = max(1, BATCH_FRAMES // (lesson.segments.n * lesson.segments.frames))
-    parts = [_outputs(model, network, lesson, rows[i : i + size]) for i in range(0, len(rows), size)]
+    parts = [_outputs(network, lesson, rows[i : i + size]) for i in range(0, len(rows), size)]
     model.train(was_training)
     outputs = np.concatenate(parts)
     if not np.isfinite(outputs).all():
@@ -88,15 +88,9 @@ def _over_segments(
     return outputs
 
 
-def _outputs(
-    model: JointModel, network: Callable[[Tensor], Tensor], lesson: Lesson, rows: NDArray[np.intp]
-) -> Float:
+def _outputs(network: Callable[[Tensor], Tensor], lesson: Lesson, rows: NDArray[np.intp]) -> Float:
     lesson.alive()
-    x = _load(lesson.data, rows).to(next(model.parameters()).device)
+    x = lesson.clips(rows)
     outputs = network(lesson.segments.unfold(x))
     by_clip: Float = outputs.reshape(len(rows), -1, *outputs.shape[1:]).double().cpu().numpy()
     return by_clip
-
-
-def _load(data: MachineData, rows: NDArray[np.intp]) -> Tensor:
-    return torch.from_numpy(np.asarray(data.features[rows], np.float32))

@@ -9,9 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
-from numpy.typing import NDArray
 from torch import Tensor
 
 from oddsound.config import ModelConfig
@@ -41,14 +38,12 @@ class Segments:
             )
         return cls(frames, config.segment_hop, (clip_frames - frames) // config.segment_hop + 1)
 
-    def gather(
-        self, features: NDArray[np.floating], rows: NDArray[np.intp], numbers: NDArray[np.intp]
-    ) -> NDArray[np.float32]:
-        """Segment `numbers[i]` of clip `rows[i]` of `features` (clips, bands, time): (n, bands, frames)."""
+    def gather(self, features: Tensor, rows: Tensor, numbers: Tensor) -> Tensor:
+        """Segment `numbers[i]` of clip `rows[i]` of `features` (clips, bands, time): (n, bands, frames)
+        float32. All three on one device."""
         if self.n == 1 and self.frames == features.shape[2]:
-            return np.asarray(features[rows], np.float32)
-        windows = sliding_window_view(features, self.frames, axis=2)
-        return np.asarray(windows[rows, :, numbers * self.hop], np.float32)
+            return features[rows].float()
+        return features.unfold(2, self.frames, 1)[rows, :, numbers * self.hop].float()
 
     def unfold(self, x: Tensor) -> Tensor:
         """(batch, bands, time) to all segments, (batch · n, bands, frames), clip after clip."""

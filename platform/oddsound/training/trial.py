@@ -120,7 +120,7 @@ def _train_and_score(
     alive: Alive,
 ) -> None:
     segments = Segments.of(data.machine, data.features.shape[2], config.model)
-    lesson = Lesson(data, classes_of(data.clips, config.training.labels), segments, alive)
+    lesson = Lesson(data, classes_of(data.clips, config.training.labels), segments, alive, exact_device())
     state = _continue(config, lesson, weights, bundle)
     _train(config, lesson, report, bundle, state, alive)
     _write_bundle(config, lesson, bundle, state, number)
@@ -143,7 +143,7 @@ def _begin(config: TrialConfig, lesson: Lesson, weights: Path | None) -> tuple[J
     if config.model.standardise == "per_machine":
         model.standardise.fit(lesson.data.features, lesson.rows(config.training.holdout))
     first_block = first_block_sha256(model.classifier.backbone) if model.classifier is not None else ""
-    return model.to(exact_device()).train(), first_block
+    return model.to(lesson.device).train(), first_block
 
 
 def _continue(config: TrialConfig, lesson: Lesson, weights: Path | None, bundle: Bundle) -> _State:

@@ -43,7 +43,8 @@ def test_gather_and_unfold_are_slices(frames: int, data: st.DataObject) -> None:
     features = np.random.default_rng(0).normal(size=(3, 4, frames)).astype(np.float32)
     rows = np.array([2, 0, 1, 2])
     numbers = np.array([data.draw(st.integers(0, segments.n - 1)) for _ in rows])
-    gathered = segments.gather(features, rows, numbers)
+    tensors = [torch.from_numpy(each) for each in (features, rows, numbers)]
+    gathered = segments.gather(*tensors).numpy()
     everything = segments.unfold(torch.from_numpy(features)).numpy()
     assert everything.shape == (3 * segments.n, 4, width)
     for i, (row, number) in enumerate(zip(rows, numbers, strict=True)):
