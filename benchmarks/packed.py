@@ -4,17 +4,20 @@ a made-up machine type for them."""
 from __future__ import annotations
 
 import multiprocessing
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from oddsound.recordings.clip import Clip, Domain, Label
+from oddsound.search.cluster import WORKER_ENVIRONMENT
 
 MACHINE, DIGEST, N_BANDS = "fan", "0" * 64, 128
 SECTIONS = ("00", "01", "02")
@@ -34,12 +37,14 @@ def as_a_worker(threads: int) -> None:
 
 
 class Child:
-    """A fresh process that runs `work(pipe, *arguments)`."""
+    """A fresh process that runs `work(pipe, *arguments)`, in the environment of a search's worker or in
+    ours."""
 
-    def __init__(self, work: Callable[..., None], *arguments: object) -> None:
+    def __init__(self, work: Callable[..., None], *arguments: object, as_worker: bool = True) -> None:
         self.pipe, theirs = _SPAWN.Pipe()
-        self._process = _SPAWN.Process(target=work, args=(theirs, *arguments), daemon=True)
-        self._process.start()
+        self._process = _SPAWN.Process(target=work, args=(theirs, *arguments), daemon=as_worker)
+        with patch.dict(os.environ, WORKER_ENVIRONMENT if as_worker else {}):  # it is read at the start
+            self._process.start()
         theirs.close()  # so that its death is heard
 
     @property
@@ -57,6 +62,10 @@ class Child:
 
     def tell(self, what: object) -> None:
         self.pipe.send(what)
+
+    def wait(self) -> None:
+        """Until it has ended by itself, for some seconds."""
+        self._process.join(20)
 
     def end(self) -> None:
         self._process.terminate()
@@ -76,10 +85,15 @@ def children(work: Callable[..., None], n: int, *arguments: object) -> Iterator[
             child.end()
 
 
-def answer(work: Callable[..., None], *arguments: object) -> Any:
+def answer(work: Callable[..., None], *arguments: object, as_worker: bool = True) -> Any:
     """The first thing that a process of its own says."""
-    with children(work, 1, *arguments) as (child,):
-        return child.hear()
+    child = Child(work, *arguments, as_worker=as_worker)
+    try:
+        said = child.hear()
+        child.wait()
+        return said
+    finally:
+        child.end()
 
 
 def together(started: Sequence[Child]) -> None:

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from oddsound.tracking.store import Store
     from oddsound.training.verdicts import MachineModel, NewClip, Verdict
 
-_AT_ONCE = 32
-"""Clips in memory; their scores don't depend on it."""
+_BATCH = 16
+"""Larger ones are no faster on a CPU (docs/results/bench.md)."""
 
 
 @click.command()
@@ -30,6 +30,13 @@ _AT_ONCE = 32
 @click.option("--run", type=click.Path(path_type=Path), help="The run whose MLflow has the model.")
 @click.option("--section", help="Of the files whose names say none, e.g. 00.")
 @click.option("--machine", help="The machine type, where neither model nor folders tell.")
+@click.option(
+    "--batch-size",
+    default=_BATCH,
+    show_default=True,
+    type=click.IntRange(1, 1024),
+    help="Clips that a network is given at once; 1: a third of the speed, and scores to the last digit.",
+)
 @click.option("--json", "as_json", is_flag=True, help="JSON, with the probabilities of the sections.")
 @click.option("--out", type=click.Path(path_type=Path), help="Write there, whole or not at all.")
 def predict(
@@ -39,6 +46,7 @@ def predict(
     run: Path | None,
     section: str | None,
     machine: str | None,
+    batch_size: int,
     as_json: bool,
     out: Path | None,
 ) -> None:
@@ -54,20 +62,23 @@ def predict(
     quantile of a gamma fitted to the scores of its training clips) and decision (1 above it, else 0).
 
     Only configuration and weights are read, after their SHA-256 was found to be the registered one; no code
-    that lies beside them is run. A folder is searched for .wav at any depth; within a data folder the
+    that lies beside them is run. Scores of clips that go through a network together are those of one at a
+    time but for rounding, 1e-5 at most. A folder is searched for .wav at any depth; within a data folder the
     model's own machine types are taken.
     """
     from oddsound.recordings.new_clips import find_clips
+    from oddsound.training.freed_memory import keep_freed_memory
     from oddsound.training.verdicts import verdicts
 
     refuse_unwritable(out)
+    keep_freed_memory()
     with _counting(out) as count:
         found = find_clips(clips)
         with _opened(model, tracking_uri, run) as opened:
             chosen = _by_machine(found, opened.machines, machine)
             with writing(out, as_json=as_json) as write:
-                for scorer, batch in _batches(opened, chosen, section):
-                    found_out = verdicts(scorer, batch)
+                for scorer, batch in _batches(opened, chosen, section, batch_size):
+                    found_out = verdicts(scorer, batch, batch_size)
                     write(found_out)
                     count.add(scorer, batch, found_out)
     count.say()
@@ -200,14 +211,14 @@ def _sections(scorer: MachineModel, clips: Sequence[FoundClip], asked: str | Non
 
 
 def _batches(
-    opened: OpenModel, chosen: dict[str, list[FoundClip]], section: str | None
+    opened: OpenModel, chosen: dict[str, list[FoundClip]], section: str | None, size: int
 ) -> Iterator[tuple[MachineModel, list[NewClip]]]:
-    """The clips read, so many at once, each with what scores it; one machine type after the other."""
+    """The clips read, `size` at once, each with what scores it; one machine type after the other."""
     from oddsound.training.verdicts import batches
 
     for machine, clips in chosen.items():
         scorer = opened.of(machine)
-        for batch in batches(_read(scorer, clips, section), _AT_ONCE):
+        for batch in batches(_read(scorer, clips, section), size):
             yield scorer, batch
 
 

@@ -14,17 +14,17 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
 from oddsound.errors import CacheError
+from oddsound.features.threads import n_workers, single_threads
 
 Row = Callable[[int], NDArray[np.float32]]
 """Gives a clip's features, (bands, its own frames)."""
@@ -37,11 +37,6 @@ _LOOK_S = 0.2
 
 def nobody(done: int, total: int) -> None:
     """Told nothing."""
-
-
-def n_workers() -> int:
-    """The CPUs that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def write_rows(
@@ -148,10 +143,9 @@ def _write(descriptor: int, data: bytes | memoryview, offset: int) -> None:
 def _in_threads(array: _Array, missing: Sequence[int], row: Row, told: Told, workers: int) -> None:
     """Rows are claimed in order, so the lowest that fails is the same for any number of workers."""
     claims, written, failed = iter(missing), [len(array) - len(missing)], dict[int, Exception]()
-    stop, lock, threads = threading.Event(), threading.Lock(), torch.get_num_threads()
+    stop, lock = threading.Event(), threading.Lock()
 
     def work() -> None:
-        torch.set_num_threads(1)
         while not stop.is_set() and (index := next(claims, None)) is not None:
             try:
                 array.write(index, row(index))
@@ -162,14 +156,13 @@ def _in_threads(array: _Array, missing: Sequence[int], row: Row, told: Told, wor
                 with lock:
                     written[0] += 1
 
-    with ThreadPoolExecutor(workers, "features") as pool:
+    with single_threads(workers) as pool:
         try:
             running = [pool.submit(work) for _ in range(workers)]
             while wait(running, _LOOK_S).not_done:
                 told(written[0], len(array))
         finally:
             stop.set()
-    torch.set_num_threads(threads)  # what a thread sets holds for MKL everywhere
     if failed:
         raise failed[min(failed)]
     for thread in running:

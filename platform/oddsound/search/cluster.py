@@ -30,16 +30,13 @@ _QUIET = {
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # signals are ours, see interrupts.py
 }
 WORKER_ENVIRONMENT = {
-    # Freed memory is kept, not given back to the kernel and zeroed again for the next tensor: a step of
-    # EfficientNet-B0 takes half the time then (docs/results/bench.md), for a fifth more memory.
     "MALLOC_MMAP_MAX_": "0",
     "MALLOC_TRIM_THRESHOLD_": str(1 << 40),
     "MALLOC_ARENA_MAX": "1",
-    # Threads that wait give up their CPU: on a busy machine an epoch takes a fifth of the time
-    # (docs/results/pretrain.md).
-    "OMP_WAIT_POLICY": "PASSIVE",
 }
-"""What glibc and OpenMP read when a worker starts; what the user has set stays."""
+"""What glibc reads when a worker starts; what the user has set stays. Freed memory is kept then, not given
+back to the kernel and zeroed again for the next tensor: a step of EfficientNet-B0 takes about two thirds of
+the time, for a fifth more memory (docs/results/bench.md)."""
 _LOOK_S = 2.0
 _PATIENCE_S = {True: 10.0, False: 50.0}
 """How long a head may be silent: a local one doesn't come back, another may be restarted. Ray itself ends

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,6 +23,10 @@ from oddsound.search.resources import Resources, fitting, node_types
 from oddsound.training.pretrain_bundle import PretrainBundle
 from oddsound.training.pretrain_config import PretrainConfig
 from oddsound.training.pretraining import bundle_of, pretrain, refuse_unlearnable
+
+_YIELDING = ("OMP_WAIT_POLICY", "PASSIVE")
+"""Threads that wait give up their CPU: on a busy machine an epoch takes a fifth of the time
+(docs/results/pretrain.md)."""
 
 _RETRIES = 3
 """How often a worker that died is started again; it goes on from its last epoch."""
@@ -60,6 +65,7 @@ def run_pretraining(
     begun = bundle_of(job.config, job.corpus_digest, folder)
     if begun.is_whole:
         return begun
+    os.environ.setdefault(*_YIELDING)
     go_on = "The same command goes on from the last epoch."
     interrupts, stopper = Interrupts(go_on), StopAtReport()
     with (

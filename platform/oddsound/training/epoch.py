@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -21,6 +21,7 @@ from oddsound.models.joint import JointModel
 from oddsound.training.checkpoint import seed_epoch
 from oddsound.training.classes import Classes
 from oddsound.training.data import MachineData
+from oddsound.training.device import exact_device
 from oddsound.training.losses import losses
 from oddsound.training.resident import resident
 from oddsound.training.sampler import batches, draw_epoch
@@ -37,7 +38,7 @@ class Lesson:
     segments: Segments
     alive: Callable[[], None] = lambda: None
     """Is called for each batch that is scored."""
-    device: str = "cpu"
+    device: str = field(default_factory=exact_device)
 
     @cached_property
     def features(self) -> Tensor:

@@ -25,7 +25,6 @@ from oddsound.recordings.clip import Clip
 from oddsound.training.checkpoint import seed_epoch
 from oddsound.training.classes import classes_of
 from oddsound.training.data import MachineData
-from oddsound.training.device import exact_device
 from oddsound.training.epoch import Lesson, train_epoch
 from oddsound.training.sampler import draw_epoch
 from oddsound.training.schedule import build_optimiser
@@ -129,7 +128,6 @@ def measure_footprint(
         data,
         classes_of(data.clips, training.labels),
         segments,
-        device=exact_device(),
         n_rows=training.batch_size * (n_batches + 2),
     )
     _start_afresh()

@@ -26,7 +26,6 @@ from oddsound.training.checkpoint import Progress, load_checkpoint, save_checkpo
 from oddsound.training.classes import classes_of, refuse_unlearnable
 from oddsound.training.code_version import code_version
 from oddsound.training.data import MachineData, refuse_unmeasurable
-from oddsound.training.device import exact_device
 from oddsound.training.epoch import Lesson, train_epoch
 from oddsound.training.epoch_scores import EpochScores
 from oddsound.training.schedule import build_optimiser
@@ -120,7 +119,7 @@ def _train_and_score(
     alive: Alive,
 ) -> None:
     segments = Segments.of(data.machine, data.features.shape[2], config.model)
-    lesson = Lesson(data, classes_of(data.clips, config.training.labels), segments, alive, exact_device())
+    lesson = Lesson(data, classes_of(data.clips, config.training.labels), segments, alive)
     state = _continue(config, lesson, weights, bundle)
     _train(config, lesson, report, bundle, state, alive)
     _write_bundle(config, lesson, bundle, state, number)

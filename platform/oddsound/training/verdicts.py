@@ -58,8 +58,8 @@ class MachineModel(Protocol):
     @property
     def sections(self) -> Mapping[str, SectionFacts]: ...
 
-    def table(self, clips: Sequence[NewClip]) -> ScoreTable:
-        """One row a clip, in their order."""
+    def table(self, clips: Sequence[NewClip], at_once: int = 1) -> ScoreTable:
+        """One row a clip, in their order; a network is given `at_once` of them."""
         ...
 
 
@@ -80,11 +80,12 @@ def refuse_much_longer(model: MachineModel, file: str, n_samples: int) -> None:
         raise RecordingError(f"{file}: {own:.2f} s; the model of {model.machine} is for {most:.2f} s: cut it")
 
 
-def verdicts(model: MachineModel, clips: Sequence[NewClip]) -> list[Verdict]:
-    """What `model` says of each clip, in their order. Errors as `table` of the model raises them."""
+def verdicts(model: MachineModel, clips: Sequence[NewClip], at_once: int = 1) -> list[Verdict]:
+    """What `model` says of each clip, in their order, its networks given `at_once` of them. Errors as
+    `table` of the model raises them."""
     if not clips:
         return []
-    table = model.table(clips)
+    table = model.table(clips, at_once)
     means = table.probabilities.mean(axis=1)
     return [
         _verdict(model, clip, float(score), dict(_by_section(table.classes, row)))

@@ -111,6 +111,29 @@ def test_a_score_depends_on_no_neighbour(small_data: Path, bundle: Bundle, detec
     assert verdicts(detector, []) == []
 
 
+@pytest.mark.parametrize("at_once", [2, 16, 100])
+def test_several_at_once_score_as_one_at_a_time_but_for_rounding(
+    small_data: Path, bundle: Bundle, detector: Detector, at_once: int
+) -> None:
+    clips = new_clips(small_data, bundle)[:20]
+    alone, together = detector.table(clips), detector.table(clips, at_once)
+    np.testing.assert_allclose(together.score, alone.score, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(together.probabilities, alone.probabilities, atol=1e-5)
+    assert (together.file == alone.file).all()
+
+
+def test_of_several_at_once_the_bad_one_is_named(detector: Detector) -> None:
+    good, bad = tone(16_000), tone(16_000)
+    bad[5] = np.nan
+    clips = [NewClip("good.wav", "00", good), NewClip("bad.wav", "00", bad)]
+    with pytest.raises(RecordingError, match=r"bad\.wav"):
+        detector.table(clips, 2)
+    assert detector.network.classifier is not None
+    detector.network.classifier.head[1].bias.data.fill_(np.nan)
+    with pytest.raises(ModelError, match=r"no finite number for good\.wav"):
+        detector.table([clips[0], NewClip("other.wav", "00", good)], 2)
+
+
 @pytest.mark.parametrize("settings", [{}, {"dtype": "float16"}, {"median_frames": 4, "dtype": "float16"}])
 def test_features_are_the_caches_to_the_last_bit(
     tmp_path: Path, detector: Detector, settings: dict[str, object]
