@@ -2,13 +2,14 @@
 #
 #   make demo   its own virtual environment, installation, the main job on synthetic machines
 #   make test   the same environment with the test tools, then every check and test
+#   make bench  every benchmark of speed, into docs/results/bench.md; leave the machine to it
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test check clean
+.PHONY: demo test check bench clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/installed
@@ -17,6 +18,9 @@ demo: $(VENV)/installed
 
 test: $(VENV)/installed-test check
 	$(BIN)/python -m pytest
+
+bench: $(VENV)/installed-test
+	$(BIN)/python -m benchmarks.bench
 
 check: $(VENV)/installed-test
 	$(BIN)/ruff check .

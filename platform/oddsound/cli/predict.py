@@ -66,8 +66,8 @@ def predict(
     time but for rounding, 1e-5 at most. A folder is searched for .wav at any depth; within a data folder the
     model's own machine types are taken.
     """
+    from oddsound.features.freed_memory import keep_freed_memory
     from oddsound.recordings.new_clips import find_clips
-    from oddsound.training.freed_memory import keep_freed_memory
     from oddsound.training.verdicts import verdicts
 
     refuse_unwritable(out)

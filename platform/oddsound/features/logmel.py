@@ -50,17 +50,19 @@ def n_frames(n_samples: int, config: FeatureConfig) -> int:
 
 def log_mel(waveform: Tensor, config: FeatureConfig) -> Tensor:
     """(..., samples) float32 in [-1, 1] to (..., n_mels, frames) float32 in dB."""
+    if waveform.ndim > 1:
+        return torch.stack([log_mel(each, config) for each in waveform])
     decibel = 10.0 * torch.log10(_mel_power(waveform, config).clamp(min=config.power_floor))
     if config.top_db is not None:
-        decibel = torch.maximum(decibel, decibel.amax(dim=(-2, -1), keepdim=True) - config.top_db)
+        decibel = torch.maximum(decibel, decibel.max() - config.top_db)
     return decibel.float()
 
 
 def _mel_power(waveform: Tensor, config: FeatureConfig) -> Tensor:
-    """(..., samples) to S (..., n_mels, frames) in the configured precision."""
+    """(samples,) to S (n_mels, frames) in the configured precision."""
     front_end = _front_end(config, waveform.device)
     spectrum = torch.stft(
-        waveform.to(front_end.window.dtype).reshape(-1, waveform.shape[-1]),
+        waveform.to(front_end.window.dtype),
         config.n_fft,
         config.hop_length,
         window=front_end.window,
@@ -69,8 +71,7 @@ def _mel_power(waveform: Tensor, config: FeatureConfig) -> Tensor:
         return_complex=True,
     )
     power = spectrum.real.square() + spectrum.imag.square()
-    bands = [filters @ power[:, low:high] for low, high, filters in front_end.bands]
-    return torch.cat(bands, dim=1).reshape(*waveform.shape[:-1], config.n_mels, -1)
+    return torch.cat([filters @ power[low:high] for low, high, filters in front_end.bands])
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,10 +10,10 @@ _TRIM_THRESHOLD, _MMAP_MAX = -1, -4
 
 
 def keep_freed_memory() -> None:
-    """From now on, as far as the main thread and glibc go; elsewhere nothing happens.
+    """From now on, with glibc; elsewhere nothing happens.
 
-    Large tensors come and go with every batch; by default glibc maps each anew. A search's workers have
-    the same by their environment, before their first thread.
+    Large arrays come and go with every clip and batch, and by default glibc maps each anew. A search's
+    workers have the same by their environment, which also holds for tensors beyond a thread's 64 MB.
     """
     if sys.platform == "linux":
         with contextlib.suppress(OSError, AttributeError):  # another C library
