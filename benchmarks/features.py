@@ -2,6 +2,7 @@
 
     python -m benchmarks.features                           # 3,000 clips of 10 s, five rounds
     python -m benchmarks.features --clips 300 --rounds 1    # quicker
+    python -m benchmarks.features --recordings DATA         # how far float32 is from float64 on WAVs below it
 
 The usual way: librosa's load, melspectrogram and power_to_db, clip after clip, into one array; measured on a
 part of the clips and given as a rate. Reading + FFT: soundfile's read and torch's STFT alone, by as many
@@ -26,8 +27,10 @@ from benchmarks.packed import Pipe, answer, made_up_clips
 
 from oddsound.config import FeatureConfig
 from oddsound.features.cache import build_cache
+from oddsound.features.logmel import log_mel
 from oddsound.features.threads import n_workers, single_threads
 from oddsound.recordings.clip import Clip
+from oddsound.recordings.reader import read_clip
 from oddsound.training.usage import forget_peaks, host_peak
 
 USUAL, ALONE, OURS = "librosa, clip after clip", "reading + FFT alone", "oddsound"
@@ -144,6 +147,20 @@ def tell(folder: Path, n: int, rounds: int) -> None:
     )
 
 
+def tell_precision(folder: Path) -> None:
+    """How far the default precision is from the reference."""
+    single, double = FeatureConfig(), FeatureConfig(precision="float64")
+    largest = []
+    for path in sorted(folder.rglob("*.wav")):
+        waveform = torch.from_numpy(read_clip(path))
+        largest.append(float((log_mel(waveform, single) - log_mel(waveform, double)).abs().max()))
+    print("## float32 against float64\n")
+    print(
+        f"{len(largest):,} recordings: the largest difference of a clip's values is {np.median(largest):.1e} "
+        f"dB in the median clip and {max(largest):.1e} dB in the worst."
+    )
+
+
 def _met(is_met: bool) -> str:
     return "met" if is_met else "not met"
 
@@ -154,7 +171,11 @@ def main() -> None:
     )
     parser.add_argument("--clips", type=int, default=3000)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--recordings", type=Path, help="compare the precisions on these, and nothing else")
     given = parser.parse_args()
+    if given.recordings:
+        tell_precision(given.recordings)
+        return
     with TemporaryDirectory(prefix="oddsound-bench-") as folder:
         tell(Path(folder), given.clips, given.rounds)
 

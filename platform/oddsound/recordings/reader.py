@@ -99,13 +99,15 @@ def _read(path: Path, sample_rate: int) -> tuple[WaveHeader, NDArray[np.float32]
 
 def _read_16_bits(stream: BinaryIO, header: WaveHeader, path: Path) -> NDArray[np.float32]:
     """The first channel's samples, the same values as libsndfile's."""
+    raw = np.empty((header.n_samples, header.n_channels), "<i2")
     stream.seek(header.offset)
     try:
-        raw = stream.read(2 * header.n_samples * header.n_channels)
+        n_bytes = stream.readinto(raw.data.cast("B"))  # type: ignore[attr-defined]
     except OSError as error:
         raise _refusal(path, f"can't be read ({error.strerror})", "check the disk") from error
-    channel = np.frombuffer(raw[: len(raw) // 2 * 2], "<i2")[:: header.n_channels]
-    return channel.astype(np.float32) * np.float32(2**-15)
+    samples = raw[: n_bytes // raw[0].nbytes, 0].astype(np.float32)
+    samples *= np.float32(2**-15)
+    return samples
 
 
 def _decode(stream: BinaryIO, header: WaveHeader, path: Path) -> NDArray[np.float32]:
