@@ -1,5 +1,6 @@
 """What one epoch feeds the network: drawn, augmented, mixed, at the epoch's learning rate."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -144,3 +145,29 @@ def test_the_held_out_clips_are_the_last_and_never_seen(
     rows = machine_data.train_rows
     kept = {np.asarray(machine_data.features[row]).tobytes() for row in rows[: int(0.75 * len(rows))]}
     assert {row.numpy().tobytes() for x in seen.x for row in x} <= kept
+
+
+@pytest.mark.parametrize("hard_fraction", [1.0, 0.5])
+def test_no_step_waits_for_its_own_result(
+    machine_data: MachineData,
+    small_config: TrialConfig,
+    monkeypatch: pytest.MonkeyPatch,
+    hard_fraction: float,
+) -> None:
+    """Reading a value makes a GPU's host wait: an epoch does so once for each term of the loss."""
+    reads: list[str] = []
+    for name in ("item", "tolist", "cpu", "__bool__", "__float__", "__int__", "__index__"):
+        real = getattr(Tensor, name)
+
+        def reading(
+            tensor: Tensor, *args: object, _name: str = name, _real: Callable[..., object] = real
+        ) -> object:
+            reads.append(_name)
+            return _real(tensor, *args)
+
+        monkeypatch.setattr(Tensor, name, reading)
+    config = TrialConfig.model_validate(
+        small_config.model_dump() | {"loss": {"hard_fraction": hard_fraction}}
+    )
+    trained(config, machine_data, 1)
+    assert reads == ["item"] * 4
