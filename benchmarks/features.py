@@ -22,7 +22,7 @@ import librosa
 import numpy as np
 import soundfile
 import torch
-from benchmarks.measure import in_turns, load, ratios, say, seconds, spread, table
+from benchmarks.measure import in_turns, load, met, ratios, say, seconds, spread, table
 from benchmarks.packed import Pipe, answer, made_up_clips
 
 from oddsound.config import FeatureConfig
@@ -140,10 +140,10 @@ def tell(folder: Path, n: int, rounds: int) -> None:
         value = float(np.median(found_ratio))
         is_met = value >= limit if is_least else value <= limit
         says = "at least" if is_least else "at most"
-        print(f"- {spread(found_ratio)} {name}; target {says} {limit:g}: {_met(is_met)}.")
+        print(f"- {spread(found_ratio)} {name}; target {says} {limit:g}: {met(is_met)}.")
     print(
         f"- Peak memory of building both caches: {bytes_ / 2**20:,.0f} MiB; target below "
-        f"{TARGET_BYTES / 2**20:,.0f}: {_met(bytes_ < TARGET_BYTES)}."
+        f"{TARGET_BYTES / 2**20:,.0f}: {met(bytes_ < TARGET_BYTES)}."
     )
 
 
@@ -159,10 +159,6 @@ def tell_precision(folder: Path) -> None:
         f"{len(largest):,} recordings: the largest difference of a clip's values is {np.median(largest):.1e} "
         f"dB in the median clip and {max(largest):.1e} dB in the worst."
     )
-
-
-def _met(is_met: bool) -> str:
-    return "met" if is_met else "not met"
 
 
 def main() -> None:

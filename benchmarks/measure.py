@@ -52,6 +52,11 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(cells) + " |" for cells in (header, rule, *rows))
 
 
+def met(is_met: bool) -> str:
+    """What is said of a target."""
+    return "met" if is_met else "not met"
+
+
 def load() -> str:
     """The machine's load average of the last minute."""
     return f"load {os.getloadavg()[0]:.1f}"

@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from benchmarks.measure import load, ratios, say, spread, table
+from benchmarks.measure import load, met, ratios, say, spread, table
 from benchmarks.packed import (
     DIGEST,
     MACHINE,
@@ -295,7 +295,7 @@ def tell_starts(found: Starts) -> None:
         theirs = [one[0][""] for one in found[COPIES, n]]
         print(f"\n{n} thread{'s' * (n > 1)}: {COPIES} takes {spread(ratios(theirs, seconds))} times as long.")
     worst = max(median(seconds) for seconds in ours.values())
-    print(f"\nTarget < {TARGET_S} s: {verdict(worst < TARGET_S)} ({worst:.3f} s)\n", flush=True)
+    print(f"\nTarget < {TARGET_S} s: {met(worst < TARGET_S)} ({worst:.3f} s)\n", flush=True)
 
 
 def tell_memory(cache: Path, processes: Sequence[int]) -> None:
@@ -305,12 +305,8 @@ def tell_memory(cache: Path, processes: Sequence[int]) -> None:
     (mapping, of_mapping), (_, of_all), _ = grown.items()
     print(
         f"\nTarget < {TARGET_SHARED:.0%} of the cache ({size / 1e6:,.0f} MB) for each further trial: "
-        f"{verdict(of_mapping < TARGET_SHARED)} ({mapping}: {of_mapping:.1%}; all: {of_all:.1%})"
+        f"{met(of_mapping < TARGET_SHARED)} ({mapping}: {of_mapping:.1%}; all: {of_all:.1%})"
     )
-
-
-def verdict(is_met: bool) -> str:
-    return "met" if is_met else "not met"
 
 
 def main() -> None:

@@ -23,7 +23,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import soundfile
-from benchmarks.measure import in_turns, load, ratios, say, spread, table
+from benchmarks.measure import in_turns, load, met, ratios, say, spread, table
 from benchmarks.packed import Pipe, answer
 
 TARGET = 3.0
@@ -148,7 +148,7 @@ def tell(folder: Path, n: int, rounds: int, width: float, batch_size: int) -> No
     ]
     print(table(["", "clips", "clips/s", "times the first", "peak memory [MB]"], rows))
     gained = float(np.median(ratios(found[OURS], first)))
-    print(f"\nTarget {TARGET:g} times: {'met' if gained >= TARGET else 'not met'}.")
+    print(f"\nTarget {TARGET:g} times: {met(gained >= TARGET)}.")
 
 
 def main() -> None:

@@ -23,7 +23,7 @@ import librosa
 import numpy as np
 import soundfile
 import torch
-from benchmarks.measure import in_turns, load, ratios, spread, table
+from benchmarks.measure import in_turns, load, met, ratios, spread, table
 from benchmarks.packed import (
     DIGEST,
     MACHINE,
@@ -229,14 +229,10 @@ def tell_speed(folder: Path, rounds: int, batches: int, threads: int, width: flo
         f"batches after {WARM_UP}, {rounds} rounds in turn, each in a fresh process ({load()}).\n"
     )
     print(table(["", "samples/s", "times the loop over .npy"], rows))
-    print(f"\nTarget {target:g} times the loop over .npy: {_met(float(np.median(gained)) >= target)}.")
+    print(f"\nTarget {target:g} times the loop over .npy: {met(float(np.median(gained)) >= target)}.")
     if torch.cuda.is_available():
         share = float(np.median(ratios(found["oddsound"], found["loop without data"])))
-        print(f"Target {BARE_SHARE:.0%} of the loop without data: {share:.0%}, {_met(share >= BARE_SHARE)}.")
-
-
-def _met(is_met: bool) -> str:
-    return "met" if is_met else "not met"
+        print(f"Target {BARE_SHARE:.0%} of the loop without data: {share:.0%}, {met(share >= BARE_SHARE)}.")
 
 
 def main() -> None:
