@@ -46,6 +46,7 @@ from oddsound.features.cache import cache_path
 from oddsound.training import epoch, trial
 from oddsound.training.data import MachineData
 from oddsound.training.device import exact_device
+from oddsound.training.resident import resident
 from oddsound.training.schedule import build_optimiser
 from oddsound.training.segments import Segments
 
@@ -225,10 +226,9 @@ def hold(pipe: Pipe, cache: Path, contender: str) -> None:
     pipe.recv()
     features = MachineData.open(cache).features if contender == OURS else np.load(cache / "features.npy")
     segments = Segments.of(MACHINE, N_FRAMES, TrialConfig(machine=MACHINE).model)
-    order = np.random.default_rng(0).permutation(len(features))
-    for first in range(0, len(order), BATCH):
-        rows = order[first : first + BATCH]
-        segments.gather(features, rows, np.zeros_like(rows))
+    there = resident(features, "cpu")
+    for rows in torch.randperm(len(features), generator=torch.manual_seed(0)).split(BATCH):
+        segments.gather(there, rows, torch.zeros_like(rows))
     pipe.send("touched")
     pipe.recv()
 
