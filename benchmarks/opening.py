@@ -227,7 +227,7 @@ def hold(pipe: Pipe, cache: Path, contender: str) -> None:
     features = MachineData.open(cache).features if contender == OURS else np.load(cache / "features.npy")
     segments = Segments.of(MACHINE, N_FRAMES, TrialConfig(machine=MACHINE).model)
     there = resident(features, "cpu")
-    for rows in torch.randperm(len(features), generator=torch.manual_seed(0)).split(BATCH):
+    for rows in torch.split(torch.randperm(len(features), generator=torch.manual_seed(0)), BATCH):
         segments.gather(there, rows, torch.zeros_like(rows))
     pipe.send("touched")
     pipe.recv()

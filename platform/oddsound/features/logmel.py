@@ -12,8 +12,8 @@ ends reflected, frame t centred on sample t · hop: 313 frames), `mel_scale` and
 `power_floor` 2.2e-16 (float64's epsilon) and `top_db` None.
 
 `precision` is that of everything up to the decibels. In float32 the rounding of the transform lies some
-140 dB below a frame's loudest bin: in recordings the noise covers it (docs/decisions.md has figures), beside a
-pure tone in digital silence it doesn't. float64 is exact to the rounding of the result, and what the
+140 dB below a frame's loudest bin: in recordings the noise covers it (docs/decisions.md has figures), beside
+a pure tone in digital silence it doesn't. float64 is exact to the rounding of the result, and what the
 baselines' floor of −157 dB needs.
 """
 
