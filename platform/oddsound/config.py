@@ -26,7 +26,7 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 Model = TypeVar("Model", bound=BaseModel)
 
 
-IDENTITY_FORMAT = 2
+IDENTITY_FORMAT = 3
 """Goes up whenever a default changes its value, for identities leave defaults out, and in a released
 version whenever the same settings come to mean another computation."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from types import TracebackType
 
@@ -30,7 +31,8 @@ class FeatureProgress:
         )
         self._is_terminal = console.is_terminal
         self._task = self._bar.add_task(f"features of {name}", total=None)
-        self._spoke = time.monotonic() - _SILENCE_S + _QUIET_S
+        self._begun = time.monotonic()
+        self._spoke = self._begun - _SILENCE_S + _QUIET_S
 
     def __enter__(self) -> FeatureProgress:
         return self
@@ -38,12 +40,20 @@ class FeatureProgress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._bar.stop()
+        if self._bar.live.is_started:
+            with contextlib.suppress(OSError):
+                self._bar.stop()
 
     def __call__(self, done: int, total: int) -> None:
-        if self._is_terminal:
+        """A terminal that hangs up, or a pipe that nobody reads any more, ends no work."""
+        with contextlib.suppress(OSError):
+            self._show(done, total)
+
+    def _show(self, done: int, total: int) -> None:
+        now = time.monotonic()
+        if self._is_terminal and now - self._begun > _QUIET_S:
             self._bar.start()
             self._bar.update(self._task, completed=done, total=total)
-        elif time.monotonic() - self._spoke > _SILENCE_S:
-            self._spoke = time.monotonic()
+        elif not self._is_terminal and now - self._spoke > _SILENCE_S:
+            self._spoke = now
             click.echo(f"features of {self._name}: {done} of {total} clips", err=True)

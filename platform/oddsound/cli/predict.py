@@ -63,8 +63,8 @@ def predict(
 
     Only configuration and weights are read, after their SHA-256 was found to be the registered one; no code
     that lies beside them is run. Scores of clips that go through a network together are those of one at a
-    time but for rounding, 1e-5 at most. A folder is searched for .wav at any depth; within a data folder the
-    model's own machine types are taken.
+    time but for rounding, about a millionth of their size. A folder is searched for .wav at any depth;
+    within a data folder the model's own machine types are taken.
     """
     from oddsound.features.freed_memory import keep_freed_memory
     from oddsound.recordings.new_clips import find_clips

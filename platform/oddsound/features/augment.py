@@ -29,7 +29,7 @@ def time_shift(x: Tensor, farthest: float, rng: np.random.Generator) -> Tensor:
     """(batch, bands, time), each clip rotated by up to ± `farthest` of its length."""
     n, _, frames = x.shape
     reach = round(farthest * frames)
-    shifts = torch.from_numpy(rng.integers(-reach, reach + 1, size=n)).to(x.device)
+    shifts = torch.from_numpy(rng.integers(-reach, reach + 1, size=n)).to(x.device, non_blocking=True)
     source = (torch.arange(frames, device=x.device) - shifts[:, None]) % frames
     return x.gather(2, source[:, None, :].expand_as(x))
 
@@ -41,7 +41,7 @@ def time_mask(x: Tensor, widest: int, rng: np.random.Generator) -> Tensor:
     start = rng.integers(0, frames - width + 1)
     at = np.arange(frames)
     masked = (at >= start[:, None]) & (at < (start + width)[:, None])
-    inside = torch.from_numpy(masked).to(x.device)[:, None, :]
+    inside = torch.from_numpy(masked).to(x.device, non_blocking=True)[:, None, :]
     return torch.where(inside, x.mean(dim=(1, 2), keepdim=True), x)
 
 
@@ -59,5 +59,5 @@ def augment(x: Tensor, config: AugmentConfig, rng: np.random.Generator) -> tuple
     if config.mixup_alpha == 0:
         return x, None
     drawn = draw_mix(len(x), config.mixup_alpha, rng)
-    mix = Mix(drawn.weight, drawn.partner.to(x.device))
+    mix = Mix(drawn.weight, drawn.partner.to(x.device, non_blocking=True))
     return mix.of(x), mix

@@ -24,10 +24,10 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 from oddsound.config import FeatureConfig
-from oddsound.errors import CacheError
+from oddsound.errors import CacheError, OddsoundError
 from oddsound.features.logmel import log_mel, n_frames
 from oddsound.features.median import median_along_time
-from oddsound.features.rows import Row, Told, nobody, write_rows
+from oddsound.features.rows import Row, Told, finished, nobody, write_rows, writing
 from oddsound.recordings.clip import Clip
 from oddsound.recordings.reader import probe, read_clip
 
@@ -88,12 +88,14 @@ def open_cache(path: Path) -> FeatureCache:
 def _build(clips: Sequence[Clip], data_digest: str, config: FeatureConfig, path: Path, told: Told) -> None:
     lengths, row = _rows(clips, data_digest, config, path.parent, told)
     partial = path.with_name(f"{path.name}.partial")
-    partial.mkdir(exist_ok=True)  # what a killed build left in it is kept: we hold the lock
+    with writing(partial):
+        partial.mkdir(exist_ok=True)  # what a killed build left in it is kept: we hold the lock
     try:
         write_rows(partial, (len(clips), config.n_mels, max(lengths)), config.dtype, row, told)
-        _write_meta(clips, lengths, data_digest, config, partial / "meta.json")
-        partial.replace(path)
-    except Exception:
+        with writing(partial):
+            _write_meta(clips, lengths, data_digest, config, partial / "meta.json")
+        finished(partial, path)
+    except OddsoundError:
         shutil.rmtree(partial, ignore_errors=True)
         raise
 

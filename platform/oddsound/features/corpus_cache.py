@@ -23,10 +23,10 @@ from numpy.typing import NDArray
 from torchaudio.functional import resample
 
 from oddsound.config import FeatureConfig
-from oddsound.errors import CacheError
+from oddsound.errors import CacheError, OddsoundError
 from oddsound.features.logmel import log_mel, n_frames
 from oddsound.features.median import median_along_time
-from oddsound.features.rows import Told, nobody, write_rows
+from oddsound.features.rows import Told, finished, nobody, write_rows, writing
 from oddsound.recordings.labelled import Corpus, LabelledClip
 from oddsound.recordings.sound import read_sound
 
@@ -106,7 +106,8 @@ def clip_features(clip: LabelledClip, config: FeatureConfig, seconds: float) -> 
 
 def _build(corpus: Corpus, config: FeatureConfig, seconds: float, path: Path, told: Told) -> None:
     partial = path.with_name(f"{path.name}.partial")
-    partial.mkdir(exist_ok=True)  # what a killed build left in it is kept: we hold the lock
+    with writing(partial):
+        partial.mkdir(exist_ok=True)  # what a killed build left in it is kept: we hold the lock
     frames = n_frames(round(seconds * config.sample_rate), config)
     shape = (len(corpus.clips), config.n_mels, frames)
 
@@ -114,12 +115,11 @@ def _build(corpus: Corpus, config: FeatureConfig, seconds: float, path: Path, to
         return clip_features(corpus.clips[index], config, seconds)
 
     try:
-        write_rows(
-            partial, shape, config.dtype, lambda i: clip_features(corpus.clips[i], config, seconds), told
-        )
-        (partial / "labels.json").write_text(json.dumps(_labels(corpus)))
-        partial.replace(path)
-    except Exception:
+        write_rows(partial, shape, config.dtype, row, told)
+        with writing(partial):
+            (partial / "labels.json").write_text(json.dumps(_labels(corpus)))
+        finished(partial, path)
+    except OddsoundError:
         shutil.rmtree(partial, ignore_errors=True)
         raise
 

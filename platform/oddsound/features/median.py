@@ -1,4 +1,4 @@
-"""Median filter along time, one mel band at a time (§2.4, §3: "30 frames for each filter bank")."""
+"""Median filter along time, each mel band by itself (§2.4, §3: "30 frames for each filter bank")."""
 
 from __future__ import annotations
 

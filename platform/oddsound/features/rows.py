@@ -1,7 +1,7 @@
 """An array of features on disk, one clip a row, written by several threads and gone on with after a kill.
 
     <folder>/features.npy   (rows, bands, frames)
-             written        (rows,) uint64, what says that a row is there; removed at the end
+             written        (rows,) uint64, what says that a row is there; removed by `finished`
 
 A row is written as a whole and then marked with the sum of its words: after a kill or a loss of power the
 rows whose marks are true stay. Each is computed by one thread, so the bytes are the same for any number
@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import wait
+from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +31,7 @@ Row = Callable[[int], NDArray[np.float32]]
 Told = Callable[[int, int], None]
 """Is told, several times a second, how many rows are there, and of how many."""
 
-_MARKS = "written"
+MARKS = "written"
 _LOOK_S = 0.2
 
 
@@ -51,20 +51,34 @@ def write_rows(
 
     What an earlier call with the same arguments has written there is kept. `row` runs in `workers`
     threads (None: a CPU each), with one thread of torch's in each. Raises what `row` raises for the first
-    row for which it does, and CacheError where the disk won't take it.
+    row for which it does, and CacheError where the disk won't take it. The marks stay until `finished`.
     """
-    try:
-        with _opened(folder, shape, np.dtype(dtype)) as array:
+    with _opened(folder, shape, np.dtype(dtype)) as array:
+        with writing(folder):
             missing = array.missing()
-            told(len(array) - len(missing), len(array))
-            _in_threads(array, missing, row, told, workers or n_workers())
+        told(len(array) - len(missing), len(array))
+        _in_threads(array, missing, row, told, workers or n_workers())
+        with writing(folder):
             os.fsync(array.features)
-        (folder / _MARKS).unlink()
+
+
+def finished(folder: Path, to: Path) -> None:
+    """Rename `folder`, whole now, to what it is to be called, and leave the marks out: in this order, lest
+    a kill in between cost every row."""
+    with writing(folder):
+        folder.replace(to)
+        (to / MARKS).unlink()
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Raises CacheError for the OSError of a disk that won't take what is written below `folder`."""
+    try:
+        yield
     except OSError as error:
-        size = f"{np.prod(shape) * np.dtype(dtype).itemsize / 1e6:,.0f} MB"
         raise CacheError(
-            f"{folder.parent}: {size} of features can't be written there ({error.strerror or error}); make "
-            "room, or choose another folder for them"
+            f"{folder.parent}: features can't be written there ({error.strerror or error}); make room, or "
+            "choose another folder for them"
         ) from error
 
 
@@ -72,6 +86,7 @@ def write_rows(
 class _Array:
     """The two files, open; `features` and `marks` are their descriptors, `offset` is the first row's."""
 
+    folder: Path
     shape: tuple[int, int, int]
     dtype: np.dtype[np.floating]
     features: int
@@ -88,8 +103,9 @@ class _Array:
     def write(self, index: int, values: NDArray[np.float32]) -> None:
         padded = np.zeros(self.shape[1:], self.dtype)
         padded[:, : values.shape[1]] = values
-        _write(self.features, padded.data.cast("B"), self.offset + index * self.n_bytes)
-        _write(self.marks, self._mark(index, padded).tobytes(), index * 8)
+        with writing(self.folder):
+            _write(self.features, padded.data.cast("B"), self.offset + index * self.n_bytes)
+            _write(self.marks, self._mark(index, padded).tobytes(), index * 8)
 
     def missing(self) -> list[int]:
         """The rows whose marks aren't there, or not true of them."""
@@ -111,14 +127,15 @@ class _Array:
 
 @contextmanager
 def _opened(folder: Path, shape: tuple[int, int, int], dtype: np.dtype[np.floating]) -> Iterator[_Array]:
-    features, marks = folder / "features.npy", folder / _MARKS
-    if not _is_begun(features, shape, dtype):
-        marks.unlink(missing_ok=True)
-        open_memmap(features, mode="w+", dtype=dtype, shape=shape)
-    offset = int(np.load(features, mmap_mode="r").offset)
-    descriptors = [os.open(path, os.O_RDWR | os.O_CREAT, 0o644) for path in (features, marks)]
+    features, marks = folder / "features.npy", folder / MARKS
+    with writing(folder):
+        if not _is_begun(features, shape, dtype):
+            marks.unlink(missing_ok=True)
+            open_memmap(features, mode="w+", dtype=dtype, shape=shape)
+        offset = int(np.load(features, mmap_mode="r").offset)
+        descriptors = [os.open(path, os.O_RDWR | os.O_CREAT, 0o644) for path in (features, marks)]
     try:
-        yield _Array(shape, dtype, descriptors[0], descriptors[1], offset)
+        yield _Array(folder, shape, dtype, descriptors[0], descriptors[1], offset)
     finally:
         for descriptor in descriptors:
             os.close(descriptor)
@@ -127,9 +144,9 @@ def _opened(folder: Path, shape: tuple[int, int, int], dtype: np.dtype[np.floati
 def _is_begun(path: Path, shape: tuple[int, int, int], dtype: np.dtype[np.floating]) -> bool:
     try:
         begun = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError):
+    except Exception:  # NumPy raises half a dozen kinds for a damaged header
         return False
-    return bool(begun.shape == shape and begun.dtype == dtype)
+    return bool(begun.shape == shape and begun.dtype == dtype and begun.flags.c_contiguous)
 
 
 def _write(descriptor: int, data: bytes | memoryview, offset: int) -> None:
@@ -140,16 +157,28 @@ def _write(descriptor: int, data: bytes | memoryview, offset: int) -> None:
         view, offset = view[written:], offset + written
 
 
+def _wait_for(running: Sequence[Future[None]]) -> None:
+    """Until each has ended its row, whatever signals come: their files must not be closed before."""
+    interrupted = False
+    while not all(future.done() for future in running):
+        try:
+            wait(running)
+        except KeyboardInterrupt:
+            interrupted = True
+    if interrupted:
+        raise KeyboardInterrupt
+
+
 def _in_threads(array: _Array, missing: Sequence[int], row: Row, told: Told, workers: int) -> None:
     """Rows are claimed in order, so the lowest that fails is the same for any number of workers."""
-    claims, written, failed = iter(missing), [len(array) - len(missing)], dict[int, Exception]()
+    claims, written, failed = iter(missing), [len(array) - len(missing)], dict[int, BaseException]()
     stop, lock = threading.Event(), threading.Lock()
 
     def work() -> None:
         while not stop.is_set() and (index := next(claims, None)) is not None:
             try:
                 array.write(index, row(index))
-            except Exception as error:
+            except BaseException as error:
                 failed[index] = error
                 stop.set()
             else:
@@ -157,14 +186,13 @@ def _in_threads(array: _Array, missing: Sequence[int], row: Row, told: Told, wor
                     written[0] += 1
 
     with single_threads(workers) as pool:
+        running = [pool.submit(work) for _ in range(workers)]
         try:
-            running = [pool.submit(work) for _ in range(workers)]
             while wait(running, _LOOK_S).not_done:
                 told(written[0], len(array))
         finally:
             stop.set()
+            _wait_for(running)
     if failed:
         raise failed[min(failed)]
-    for thread in running:
-        thread.result()
     told(len(array), len(array))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -29,12 +30,29 @@ def single_threads(workers: int) -> Iterator[ThreadPoolExecutor]:
     zeroed anew takes longer than the arithmetic.
     """
     keep_freed_memory()
-    before = torch.get_num_threads()
+    with _own_threads_kept(), ThreadPoolExecutor(workers, "features", torch.set_num_threads, (1,)) as pool:
+        yield pool
+
+
+_using = 0
+_threads_before = 1
+_lock = threading.Lock()
+
+
+@contextmanager
+def _own_threads_kept() -> Iterator[None]:
+    """What a thread sets holds for MKL, and for later threads, everywhere: the last pool to end mends it."""
+    global _using, _threads_before
+    with _lock:
+        _threads_before = _threads_before if _using else torch.get_num_threads()
+        _using += 1
     try:
-        with ThreadPoolExecutor(workers, "features", torch.set_num_threads, (1,)) as pool:
-            yield pool
+        yield
     finally:
-        torch.set_num_threads(before)  # what a thread sets holds for MKL everywhere
+        with _lock:
+            _using -= 1
+            if not _using:
+                torch.set_num_threads(_threads_before)
 
 
 def in_threads(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:

@@ -34,9 +34,9 @@ WORKER_ENVIRONMENT = {
     "MALLOC_TRIM_THRESHOLD_": str(1 << 40),
     "MALLOC_ARENA_MAX": "1",
 }
-"""What glibc reads when a worker starts; what the user has set stays. Freed memory is kept then, not given
-back to the kernel and zeroed again for the next tensor: a step of EfficientNet-B0 takes about two thirds of
-the time, for a fifth more memory (docs/results/bench.md)."""
+"""What glibc reads when a worker starts; what the driver's own environment sets stays. Freed memory is kept
+then, not given back to the kernel and zeroed again for the next tensor: a step of EfficientNet-B0 takes
+about two thirds of the time, for a fifth more memory (docs/results/bench.md)."""
 _LOOK_S = 2.0
 _PATIENCE_S = {True: 10.0, False: 50.0}
 """How long a head may be silent: a local one doesn't come back, another may be restarted. Ray itself ends

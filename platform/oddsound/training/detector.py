@@ -27,7 +27,7 @@ from oddsound.scoring.table import UNKNOWN, ScoreTable, candidate_classes
 from oddsound.training.bundle import Bundle
 from oddsound.training.device import exact_device
 from oddsound.training.facts import CONFIG, FACTS, WEIGHTS, DetectorFacts, SectionFacts, facts_of
-from oddsound.training.scores import judged
+from oddsound.training.scores import BATCH_FRAMES, judged
 from oddsound.training.sealed import Sealed, digest
 from oddsound.training.segments import Segments
 from oddsound.training.verdicts import NewClip, refuse_section
@@ -113,7 +113,9 @@ class Detector:
         x = torch.from_numpy(features).to(next(self.network.parameters()).device)
         segments = Segments.of(self.machine, x.shape[2], self.config.model).unfold(x)
         network = self.network.logits if self.network.classifies else self.network.errors
-        outputs: Float = network(segments).double().cpu().numpy()
+        at_once = max(1, BATCH_FRAMES // segments.shape[2])
+        parts = [network(some).double().cpu().numpy() for some in torch.split(segments, at_once)]
+        outputs: Float = np.concatenate(parts)
         return outputs.reshape(len(x), -1, *outputs.shape[1:])
 
 

@@ -6,7 +6,6 @@ generators, so that a trial in the same process afterwards is the same as withou
 
 from __future__ import annotations
 
-import gc
 import itertools
 import time
 from collections.abc import Sequence
@@ -20,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 
 from oddsound.config import TrainingConfig, TrialConfig
+from oddsound.features.freed_memory import give_back_freed_memory
 from oddsound.models.joint import JointModel
 from oddsound.recordings.clip import Clip
 from oddsound.training.checkpoint import seed_epoch
@@ -195,7 +195,7 @@ def _scoring_seconds(model: JointModel, config: TrialConfig, lesson: _Endless) -
 
 def _start_afresh() -> None:
     """What was garbage before is not the trial's."""
-    gc.collect()
+    give_back_freed_memory()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
     forget_peaks()

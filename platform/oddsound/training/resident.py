@@ -26,6 +26,7 @@ def resident(features: NDArray[np.floating], device: torch.device | str) -> Tens
         mapped = torch.from_numpy(features)
     if torch.device(device).type != "cuda":
         return mapped
+    torch.cuda.empty_cache()  # what this worker's last trial has left
     free = torch.cuda.mem_get_info(device)[0]
     if features.nbytes > _SHARE * free:
         print(

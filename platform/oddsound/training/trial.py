@@ -18,6 +18,7 @@ from torch.optim import Adam
 
 from oddsound.config import TrialConfig
 from oddsound.errors import BundleError, ConfigError, DataError, WeightsError
+from oddsound.features.freed_memory import give_back_freed_memory
 from oddsound.models.joint import JointModel
 from oddsound.models.pretrained import first_block_sha256, load_pretrained, sha256_of
 from oddsound.scoring.omega import cells, metrics_dict
@@ -118,6 +119,7 @@ def _train_and_score(
     weights: Path | None,
     alive: Alive,
 ) -> None:
+    give_back_freed_memory()  # of the worker's last trial: the peaks are this one's
     segments = Segments.of(data.machine, data.features.shape[2], config.model)
     lesson = Lesson(data, classes_of(data.clips, config.training.labels), segments, alive)
     state = _continue(config, lesson, weights, bundle)

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from oddsound.errors import RecordingError
+from oddsound.errors import OddsoundError, RecordingError
 from oddsound.scoring.table import ScoreTable
 from oddsound.training.facts import SectionFacts
 
@@ -107,12 +107,21 @@ def _by_section(classes: Sequence[str], probabilities: Float) -> Iterable[tuple[
 
 
 def batches(clips: Iterable[NewClip], size: int) -> Iterator[list[NewClip]]:
-    """`clips` in lists of `size`, so that no more are held at once."""
+    """`clips` in lists of `size`, so that no more are held at once. Where `clips` raises, the clips before
+    come first."""
     batch: list[NewClip] = []
-    for clip in clips:
-        batch.append(clip)
-        if len(batch) == size:
+    source = iter(clips)
+    while True:
+        try:
+            clip = next(source, None)
+        except OddsoundError:
+            if batch:
+                yield batch
+            raise
+        if clip is not None:
+            batch.append(clip)
+        if batch and (clip is None or len(batch) == size):
             yield batch
             batch = []
-    if batch:
-        yield batch
+        if clip is None:
+            return

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
 from oddsound.errors import CacheError, RecordingError
-from oddsound.features.rows import write_rows
+from oddsound.features import rows
+from oddsound.features.rows import finished, write_rows
 
 SHAPE = (40, 4, 9)
 
@@ -42,7 +44,9 @@ def test_each_row_is_there_and_ends_in_zeros(folder: Path, workers: int | None) 
         own = row(index)
         np.testing.assert_array_equal(array[index, :, : own.shape[1]], own)
         assert (array[index, :, own.shape[1] :] == 0).all()
-    assert [path.name for path in folder.iterdir()] == ["features.npy"]
+    finished(folder, folder.with_name("finished"))
+    assert [path.name for path in folder.with_name("finished").iterdir()] == ["features.npy"]
+    assert not folder.exists()
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
@@ -143,6 +147,67 @@ def test_what_is_damaged_is_written_again(killed: Path, damage: str) -> None:
     assert len(gone_on(killed)) >= 20
 
 
+def test_a_row_that_the_disk_takes_in_parts_is_whole(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.pwrite
+    monkeypatch.setattr(
+        os, "pwrite", lambda fd, data, at: real(fd, bytes(data)[: max(1, len(data) // 2)], at)
+    )
+    write_rows(folder, SHAPE, "float32", row)
+    for index in range(SHAPE[0]):
+        own = row(index)
+        np.testing.assert_array_equal(written(folder)[index, :, : own.shape[1]], own)
+
+
+def test_ctrl_c_ends_it_with_the_rows_in_work_and_the_next_call_goes_on(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where it is pressed again while the threads end: none may write into a closed file."""
+    begun, go_on, ended = threading.Event(), threading.Event(), list[int]()
+    real = rows.wait
+
+    def slow(index: int) -> NDArray[np.float32]:
+        begun.set()
+        assert go_on.wait(20)
+        ended.append(index)
+        return row(index)
+
+    def interrupted(futures: object, timeout: float | None = None) -> object:
+        assert begun.wait(20)
+        if timeout is None:  # the second time: it waits for the threads
+            go_on.set()
+            real(futures)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(rows, "wait", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_rows(folder, SHAPE, "float32", slow, workers=2)
+    monkeypatch.undo()
+    assert 1 <= len(ended) <= 2
+    assert gone_on(folder) == [index for index in range(SHAPE[0]) if index not in ended]
+
+
+def test_an_error_of_whoever_is_told_is_not_the_disks(folder: Path) -> None:
+    def gone(done: int, total: int) -> None:
+        raise BrokenPipeError(32, "Broken pipe")
+
+    with pytest.raises(BrokenPipeError):
+        write_rows(folder, SHAPE, "float32", row, gone)
+
+
+def test_torchs_threads_are_as_before(folder: Path) -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        write_rows(folder, SHAPE, "float32", row, workers=2)
+        later: list[int] = []
+        thread = threading.Thread(target=lambda: later.append(torch.get_num_threads()))
+        thread.start()
+        thread.join()
+        assert (torch.get_num_threads(), later) == (3, [3])
+    finally:
+        torch.set_num_threads(before)
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
 def test_a_full_disk_is_one_line(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = os.open
@@ -152,6 +217,6 @@ def test_a_full_disk_is_one_line(folder: Path, monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(os, "open", full)
     with pytest.raises(
-        CacheError, match=r"of features can't be written there \(No space left on device\); make room"
+        CacheError, match=r"features can't be written there \(No space left on device\); make room"
     ):
         write_rows(folder, SHAPE, "float32", row)

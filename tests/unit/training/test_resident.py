@@ -27,6 +27,7 @@ class _Gpu:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, free: int) -> None:
         self.copied: list[object] = []
+        monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
         monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free, 2 * free))
         monkeypatch.setattr(torch.Tensor, "to", lambda tensor, device: self.copied.append(device) or tensor)
 
