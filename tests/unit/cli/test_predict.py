@@ -22,6 +22,7 @@ from oddsound.recordings import reader
 from oddsound.search.record import RunRecord, write_record
 from oddsound.tracking.store import open_store
 from oddsound.training.bundle import Bundle, finished
+from oddsound.training.detector import Detector
 from oddsound.training.verdicts import Verdict
 
 COLUMNS = ["file", "machine", "section", "anomaly_score", "threshold", "decision"]
@@ -96,6 +97,30 @@ def test_the_scores_are_the_trials(predict, run: Path, trained: Path, small_data
         assert row["decision"] == str(int(float(row["anomaly_score"]) > float(row["threshold"])))
         assert (row["machine"], row["section"]) == ("fan", path.name.split("_")[1])
     assert said.err == f"84 clips, {sum(int(row['decision']) for row in rows)} above the threshold\n"
+
+
+@pytest.mark.parametrize(("given", "sizes"), [([], [16, 4]), (["--batch-size", "7"], [7, 7, 6])])
+def test_networks_are_given_batches(
+    predict,
+    bundle: Bundle,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    given: list[str],
+    sizes: list[int],
+) -> None:
+    seen: list[int] = []
+    real = Detector._outputs
+
+    def outputs(detector: Detector, features: np.ndarray) -> np.ndarray:
+        seen.append(len(features))
+        return real(detector, features)
+
+    monkeypatch.setattr(Detector, "_outputs", outputs)
+    wav(tmp_path / "00.wav")
+    for number in range(1, 20):
+        (tmp_path / f"{number:02d}.wav").hardlink_to(tmp_path / "00.wav")
+    assert predict("--model", bundle.path, "--section", "00", *given, tmp_path).code == 0
+    assert seen == sizes
 
 
 def test_a_data_folder_gives_the_models_own_machine_type(predict, run: Path, small_data: Path) -> None:

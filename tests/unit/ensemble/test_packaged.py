@@ -22,6 +22,7 @@ from oddsound.recordings.reader import read_clip
 from oddsound.scoring.threshold import section_thresholds
 from oddsound.tracking.packaged import package_trial
 from oddsound.training.bundle import Bundle, finished
+from oddsound.training.detector import Detector
 from oddsound.training.sealed import seal, unseal
 from oddsound.training.verdicts import NewClip, verdicts
 
@@ -82,6 +83,27 @@ def test_a_system_scores_as_it_was_submitted(
         thresholds = section_thresholds(table)
         assert all(v.threshold == thresholds[v.section] for v in found)
         assert {v.machine for v in found} == {machine}
+
+
+def test_a_system_of_several_clips_at_once_scores_the_same_but_for_rounding(
+    systems: tuple[System, ...],
+    models: Models,
+    small_data: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    package_system(systems[3], models, tmp_path / "model")
+    model, clips = open_folder(tmp_path / "model").of("fan"), clips_of(small_data, "fan", systems[3])[:20]
+    alone, given = model.table(clips), list[int]()
+    real = Detector._outputs
+
+    def outputs(detector: Detector, features: np.ndarray) -> np.ndarray:
+        given.append(len(features))
+        return real(detector, features)
+
+    monkeypatch.setattr(Detector, "_outputs", outputs)
+    np.testing.assert_allclose(model.table(clips, 8).score, alone.score, rtol=1e-4, atol=1e-6)
+    assert set(given) == {8, 4}
 
 
 @pytest.mark.parametrize("fusion", list(FUSIONS)[4:])
