@@ -240,7 +240,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--batches", type=int, default=4, help="timed in each round")
+    parser.add_argument("--batches", type=int, default=3, help="timed in each round")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--width", type=float, default=1.0)
     parser.add_argument("--accuracy", action="store_true", help="omega of each way instead of its speed")
