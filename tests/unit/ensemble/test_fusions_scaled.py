@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -76,6 +78,16 @@ def test_clips_that_came_later_are_ranked_among_those_fitted() -> None:
     fitted = fit("mean_rank", [table("00", 1, 2, 3, 4), table("00", 1, 2, 3, 4)])
     later = table("00", 0, 5, 2.5, 2)
     np.testing.assert_allclose(fitted.apply([later, later]).score, [0, 1, 0.5, 0.375])
+
+
+@pytest.mark.parametrize("size", [1e-6, 1, 1e6])
+def test_a_clip_scored_again_ranks_with_itself(size: float) -> None:
+    first = table("00", *(size * score for score in (-1.5, -1e-9, 0.25, 1, 1.001, 9e4)))
+    fitted = fit("mean_rank", [first, first])
+    for rounding in (-1e-6, 1e-6):
+        again = replace(first, score=first.score * (1 + rounding) + size * rounding)
+        ranks = fitted.apply([again, first]).score
+        np.testing.assert_array_equal(ranks, fitted.apply([first, first]).score)
 
 
 def test_it_looks_at_the_other_test_clips() -> None:

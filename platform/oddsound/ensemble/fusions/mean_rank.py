@@ -16,6 +16,10 @@ from oddsound.errors import ScoreError
 from oddsound.scoring.table import ScoreTable
 from oddsound.training.facts import Finite
 
+_ROUNDING = 1e-5
+"""Of their size, how far two scores of one clip lie apart where its network ran on another device or in
+another batch; ten times what was seen."""
+
 
 def _rising(scores: tuple[float, ...]) -> tuple[float, ...]:
     if any(b < a for a, b in pairwise(scores)):
@@ -39,7 +43,8 @@ class References(FusionState):
 
 class MeanRank(Fusion[References]):
     """A clip's rank is the share of its section's clips, training and test, of those that the fusion was
-    fitted to, that score lower; ties count half (the mid-rank), so it lies between 0 and 1.
+    fitted to, that score lower; ties count half (the mid-rank), so it lies between 0 and 1. Scores that
+    rounding could tell apart are ties: a clip ties with itself also where it is scored again.
 
     It looks at the other test clips' scores, though not at their labels: a clip's rank depends on which
     clips it was fitted with. Clips that came later are ranked among those, as the state holds them.
@@ -69,6 +74,7 @@ class MeanRank(Fusion[References]):
 
 
 def _mid_rank(scores: NDArray[np.float64], ordered: NDArray[np.float64]) -> NDArray[np.float64]:
-    below = np.searchsorted(ordered, scores, side="left")
-    not_above = np.searchsorted(ordered, scores, side="right")
+    apart = _ROUNDING * np.maximum(np.abs(scores), np.median(np.abs(ordered)))
+    below = np.searchsorted(ordered, scores - apart, side="left")
+    not_above = np.searchsorted(ordered, scores + apart, side="right")
     return np.asarray((below + not_above) / (2 * len(ordered)), dtype=np.float64)
