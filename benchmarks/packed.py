@@ -3,6 +3,7 @@ a made-up machine type for them."""
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -34,6 +35,7 @@ _SPAWN = multiprocessing.get_context("spawn")
 def as_a_worker(threads: int) -> None:
     """What a search's worker does before its first trial, `threads` being the CPUs that it was given."""
     torch.set_num_threads(threads)
+    gc.freeze()
 
 
 class Child:

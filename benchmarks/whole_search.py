@@ -12,6 +12,7 @@ stdout, talk on stderr.
 from __future__ import annotations
 
 import argparse
+import gc
 import math
 import os
 import re
@@ -204,6 +205,7 @@ def plain(run: Path, cache: Path, out: Path, part: int, n: int) -> None:
     from oddsound.training.trial import run_trial
 
     torch.set_num_threads(1)
+    gc.freeze()  # as a search's worker does
     opened: dict[Path, MachineData] = {}
     for path in sorted((run / "trials").glob("*/*"))[part::n]:
         config, digest = Bundle(path).config(), Bundle(path).seen()
@@ -332,7 +334,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--machines", type=lambda names: names.split(","), default=machines)
     parser.add_argument("--trials", type=int, default=6, help="of each machine type")
-    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--width", type=float, default=0.15, help="of the network")
     parser.add_argument("--seconds", type=float, default=2.0, help="of a clip")
     parser.add_argument("--train", type=int, default=12, help="source training clips of a section")
