@@ -36,3 +36,12 @@ def test_what_failed_holds_no_memory_any_more(tmp_path: Path, monkeypatch: pytes
     handed = {"trial": config.model_dump(), "number": 0, "weights": None, "hang_s": 60.0}
     worker.train_trial({**handed, "trials": str(tmp_path)})
     assert [r[worker.FAILED] for r in reports] == ["OutOfMemoryError: CUDA out of memory."]
+
+
+def test_what_was_imported_is_frozen_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    frozen: list[int] = []
+    monkeypatch.setattr(worker.gc, "freeze", lambda: frozen.append(1))
+    worker.settle.cache_clear()
+    worker.settle()
+    worker.settle()
+    assert frozen == [1]
