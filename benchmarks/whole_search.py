@@ -1,6 +1,6 @@
 """A whole `oddsound search` against the same trials, one after another in a plain process.
 
-    python -m benchmarks.whole_search                                              # three rounds
+    python -m benchmarks.whole_search                                              # two rounds
     python -m benchmarks.whole_search --machines fan --trials 3 --epochs 1 --rounds 1   # quicker
 
 Synthetic machines of all seven types, a small network, every worker with one CPU; the features are cached
@@ -330,11 +330,11 @@ def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--machines", type=lambda names: names.split(","), default=machines)
     parser.add_argument("--trials", type=int, default=6, help="of each machine type")
-    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--width", type=float, default=0.15, help="of the network")
     parser.add_argument("--seconds", type=float, default=2.0, help="of a clip")
     parser.add_argument("--train", type=int, default=12, help="source training clips of a section")
