@@ -17,7 +17,7 @@ demo: $(VENV)/installed
 	$(BIN)/oddsound submission check demo_run/submission --data demo_run/synthetic
 
 test: $(VENV)/installed-test check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile --durations 20
 
 bench: $(VENV)/installed-test
 	$(BIN)/python -m benchmarks.bench

@@ -1,8 +1,8 @@
 """The command line's frame: help, exit codes, one line an error."""
 
+import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -19,13 +19,16 @@ def exits(*arguments: object) -> int:
 
 
 def test_help_is_there_at_once() -> None:
+    """By the processor's time: other work on the machine isn't the program's fault."""
     seconds = []
     for _ in range(3):
-        begun = time.perf_counter()
+        before = os.times()
         shown = subprocess.run([ODDSOUND, "--help"], capture_output=True, text=True, check=True)
-        seconds.append(time.perf_counter() - begun)
+        after = os.times()
+        took = after.children_user + after.children_system - before.children_user - before.children_system
+        seconds.append(took)
     assert "oddsound demo" in shown.stdout
-    assert min(seconds) < 0.7, seconds
+    assert min(seconds) < 0.5, seconds
 
 
 def test_help_imports_nothing_heavy() -> None:
