@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from oddsound.cli.options import machines_option
+from oddsound.cli.plain import check_plain_folders, prepare
+from oddsound.cli.recordings import recordings_options
 
 if TYPE_CHECKING:
     from oddsound.recordings.index import DataIndex
@@ -18,27 +20,39 @@ _COLUMNS = ("machine", "section", "domain", "split", "label", "clips", "seconds"
 
 @click.group()
 def data() -> None:
-    """Look at a folder of recordings, or make a synthetic one."""
+    """Look at a folder of recordings, prepare one of your own, or make a synthetic one."""
+
+
+data.add_command(prepare)
 
 
 @data.command()
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="One JSON document instead of a table.")
-def check(folder: Path, as_json: bool) -> None:
+@recordings_options
+def check(folder: Path, as_json: bool, **options: Any) -> None:
     """Open every recording below DIR: count the good ones, name the bad ones.
 
     \b
     Examples:
       oddsound data check data/
       oddsound data check data/ --json > counts.json
+      oddsound data check my_machines/ --resample
 
     Prints one row a machine type, section, domain, split and label, with the shortest and longest
-    clip's seconds. Each bad file goes to stderr with its reason; exit code 3 if there is any.
+    clip's seconds; of plain folders one a machine and label. Each bad file goes to stderr with its
+    reason; exit code 3 if there is any.
     """
+    from oddsound.cli.recordings import refuse_plain_options
     from oddsound.errors import DataError
     from oddsound.recordings.index import check_folder
+    from oddsound.recordings.plain import is_plain
     from oddsound.recordings.reader import probe
 
+    if is_plain(folder):
+        check_plain_folders(folder, options, as_json=as_json)
+        return
+    refuse_plain_options(folder, options)
     index, bad = check_folder(folder)
     headers = {clip.path: probe(clip.path) for clip in index.clips}
     rows = _rows(index, headers)

@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 
 import click
 
+from oddsound.cli.recordings import RECORDINGS_OPTIONS
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -155,7 +157,7 @@ def run_options(
     )
     options = [
         *([trials] if n_trials is not None else []),
-        *(_SEARCH_OPTIONS if searches else []),
+        *((*RECORDINGS_OPTIONS, *_SEARCH_OPTIONS) if searches else []),
         *_OPTIONS,
         *(_SUBMISSION_OPTIONS if submits else []),
     ]

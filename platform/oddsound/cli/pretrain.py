@@ -81,7 +81,7 @@ def pretrain(corpus: Path, out: Path, **options: Any) -> None:
 
 def _pretrain(corpus: Corpus, config: PretrainConfig, out: Path, options: dict[str, Any]) -> None:
     """The stages that write below `out`."""
-    from oddsound.cli.feature_progress import FeatureProgress
+    from oddsound.cli.clip_progress import ClipProgress
     from oddsound.cli.stages import talk
     from oddsound.features.corpus_cache import build_corpus_cache, common_seconds
     from oddsound.search.pretrain import Pretraining, run_pretraining
@@ -94,7 +94,7 @@ def _pretrain(corpus: Corpus, config: PretrainConfig, out: Path, options: dict[s
     store = open_store(uri, out / "mlflow")  # a wrong address ends it here, before the training
     seconds = common_seconds(corpus, config.training.max_seconds)
     talk(f"features of {config.corpus}: {len(corpus.clips)} clips of {seconds:.2f} s")
-    with FeatureProgress(config.corpus) as told:
+    with ClipProgress(f"features of {config.corpus}") as told:
         cache = build_corpus_cache(corpus, config.features, seconds, out / "features", told)
     job = Pretraining(config, corpus.digest, cache, weights)
     if not bundle_of(config, corpus.digest, out / "pretrain").is_whole:

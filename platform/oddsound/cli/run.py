@@ -39,6 +39,10 @@ def run(data: Path, out: Path, machines: list[str] | None, **options: Any) -> No
       oddsound run data/dcase2021 --out runs/first
       oddsound run data/dcase2021 --out runs/fan --machines fan --trials 40 --epochs 100
       oddsound run data/dcase2021 --out runs/quick --config smoke --set training.epochs=3
+      oddsound run my_machines --out runs/own --resample --clip-seconds 10
+
+    DATA has a layout of the challenge, or plain folders: <machine>/normal and, to measure with,
+    <machine>/anomaly; or one machine's WAVs, all of them normal.
 
     The same command again does only what is missing; more --trials extend the search.
     """
@@ -62,7 +66,7 @@ def run_all(
     """
     prepare_ray(options["ray_address"], options["insecure"])  # before ray is imported
     from oddsound.cli import stages
-    from oddsound.recordings.index import index_folder
+    from oddsound.cli.recordings import index_recordings
     from oddsound.search.cluster import LOCAL, knock
     from oddsound.search.driver import sole_driver
     from oddsound.search.interrupts import Interrupts
@@ -78,7 +82,7 @@ def run_all(
         knock(options["ray_address"])
         authors = read_authors(options["authors"])
         overlays = overrides(options)
-        index = index_folder(data, machines)
+        index = index_recordings(data, machines, out / "recordings", options, overlays)
         spaces = [
             read_space(machine, (options["spaces"] or spaces_folder()) / f"{space}.yaml", overlays)
             if space

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from oddsound.cli.feature_progress import FeatureProgress
+from oddsound.cli.clip_progress import ClipProgress
 from oddsound.cli.resume import command_line
 from oddsound.errors import ConfigError, DataError, RecordingError, SearchError
 from oddsound.features.cache import build_cache, open_cache
@@ -110,7 +110,7 @@ def prepare_features(
         stereo = ", of their two channels the first" if probe(clips[0].path).n_channels > 1 else ""
         talk(f"features of {space.machine}: {len(clips)} clips{stereo}")
         try:
-            with FeatureProgress(space.machine) as told:
+            with ClipProgress(f"features of {space.machine}") as told:
                 caches = {
                     feature_name(config): str(build_cache(clips, digest, config.features, cache, told))
                     for config in space.front_ends()

@@ -24,11 +24,12 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 from oddsound.config import FeatureConfig
-from oddsound.errors import CacheError, OddsoundError
+from oddsound.errors import CacheError, OddsoundError, RecordingError
 from oddsound.features.logmel import log_mel, n_frames
 from oddsound.features.median import median_along_time
 from oddsound.features.rows import Row, Told, finished, nobody, write_rows, writing
 from oddsound.recordings.clip import Clip
+from oddsound.recordings.names import shown
 from oddsound.recordings.reader import probe, read_clip
 
 FORMAT = 3
@@ -108,13 +109,21 @@ def _rows(
     The filtered features are made from the cache of the unfiltered: recordings are read once.
     """
     if config.median_frames < 2:
-        lengths = [n_frames(probe(clip.path).n_samples, config) for clip in clips]
+        lengths = [_n_frames(clip, config) for clip in clips]
         return lengths, lambda i: _log_mel(clips[i], config)
     plain = config.model_copy(update={"median_frames": 0})
     base = open_cache(build_cache(clips, data_digest, plain, folder, told))
     return list(base.lengths), lambda i: median_along_time(
         np.asarray(base.features[i, :, : base.lengths[i]], np.float32), config.median_frames
     )
+
+
+def _n_frames(clip: Clip, config: FeatureConfig) -> int:
+    try:
+        return n_frames(probe(clip.path).n_samples, config)
+    except RecordingError as error:
+        named = str(error).removeprefix(f"{shown(clip.path)}: ")
+        raise RecordingError(f"{shown(clip.path)}: {named}") from error
 
 
 def _log_mel(clip: Clip, config: FeatureConfig) -> NDArray[np.float32]:

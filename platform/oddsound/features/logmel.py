@@ -44,7 +44,10 @@ def n_frames(n_samples: int, config: FeatureConfig) -> int:
         )
     padded = n_samples + 2 * half if config.center else n_samples
     if padded < config.n_fft:
-        raise RecordingError(f"{n_samples} samples are less than one analysis window of {config.n_fft}")
+        raise RecordingError(
+            f"{n_samples} samples are less than one analysis window of {config.n_fft}; record longer, or "
+            "remove it"
+        )
     return (padded - config.n_fft) // config.hop_length + 1
 
 

@@ -159,7 +159,8 @@ def _machine_folders(root: Path) -> list[Path]:
     if not found:
         raise DataError(
             f"{shown(root)}: no machine type in it; expected <machine>/train/ and <machine>/source_test/, "
-            "target_test/ or test/, here or one level deeper. To try without: `oddsound data synth DIR`"
+            "target_test/ or test/, here or one level deeper, or plain folders: <machine>/normal/. To try "
+            "without: `oddsound data synth DIR`"
         )
     return found
 

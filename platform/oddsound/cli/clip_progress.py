@@ -1,4 +1,4 @@
-"""How far the features have come: a bar on a terminal, a line now and then elsewhere."""
+"""How far what is made of clips has come: a bar on a terminal, a line now and then elsewhere."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ _QUIET_S = 2.0
 _SILENCE_S = 30.0
 
 
-class FeatureProgress:
-    """Is told of one machine type's features (`features.rows.Told`); everything goes to stderr."""
+class ClipProgress:
+    """Is told how many clips are done of how many (`features.rows.Told`); everything goes to stderr. `what`
+    is made of them: "features of fan"."""
 
-    def __init__(self, name: str) -> None:
-        self._name = name
+    def __init__(self, what: str) -> None:
+        self._what = what
         console = Console(stderr=True)
         self._bar = Progress(
             TextColumn("{task.description}"),
@@ -30,11 +31,11 @@ class FeatureProgress:
             transient=True,
         )
         self._is_terminal = console.is_terminal
-        self._task = self._bar.add_task(f"features of {name}", total=None)
+        self._task = self._bar.add_task(what, total=None)
         self._begun = time.monotonic()
         self._spoke = self._begun - _SILENCE_S + _QUIET_S
 
-    def __enter__(self) -> FeatureProgress:
+    def __enter__(self) -> ClipProgress:
         return self
 
     def __exit__(
@@ -56,4 +57,4 @@ class FeatureProgress:
             self._bar.update(self._task, completed=done, total=total)
         elif not self._is_terminal and now - self._spoke > _SILENCE_S:
             self._spoke = now
-            click.echo(f"features of {self._name}: {done} of {total} clips", err=True)
+            click.echo(f"{self._what}: {done} of {total} clips", err=True)

@@ -1,0 +1,96 @@
+"""Recordings of one's own machines, in plain folders: `oddsound data prepare`, and `check` of such."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from oddsound.cli.options import machines_option
+from oddsound.cli.recordings import preparing_of, recordings_options
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from oddsound.recordings.plain.check import PlainCount
+
+
+@click.command()
+@click.argument("source", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("folder", metavar="OUT", type=click.Path(path_type=Path))
+@recordings_options
+@machines_option("all that DIR has")
+def prepare(source: Path, folder: Path, machines: list[str] | None, **options: Any) -> None:
+    """Lay out recordings of your own machines in OUT as clips to train on and to test with.
+
+    \b
+      oddsound data prepare my_machines/ data/mine
+      oddsound data prepare my_machines/ data/mine --resample --clip-seconds 5
+
+    DIR has <machine>/normal/ and, to measure with, <machine>/anomaly/, each with .wav at any depth; or
+    <machine>/*.wav, all of them normal; or it is one machine's folder itself. Every fifth normal recording
+    is kept for the test (of fewer than five, the last part of each). Where there is no anomalous
+    recording, faults are laid over the normal test clips, and that is said. OUT/clips.csv tells
+    which clip is of which recording. `oddsound run DIR` does the same within its run folder.
+    """
+    from oddsound.cli.clip_progress import ClipProgress
+    from oddsound.errors import DataError
+    from oddsound.recordings.plain import is_plain, prepare
+
+    if not is_plain(source):
+        raise DataError(
+            f"{source}: no plain folders; expected <machine>/normal/ and <machine>/anomaly/, or "
+            "<machine>/*.wav. A layout of the challenge needs no preparing"
+        )
+    with ClipProgress("clips") as told:
+        made = prepare(
+            source, folder, preparing_of(options), machines, lambda _, done, total: told(done, total)
+        )
+    for note in made.notes:
+        click.echo(note, err=True)
+    click.echo(made.folder)
+    click.echo(f"next        oddsound run {shlex.quote(str(made.folder))} --out RUN", err=True)
+
+
+def check_plain_folders(folder: Path, options: dict[str, Any], *, as_json: bool) -> None:
+    """Print what plain folders hold. Raises DataError where a recording is bad."""
+    from oddsound.errors import DataError
+    from oddsound.recordings.plain.check import check_plain
+
+    counts, bad = check_plain(folder, preparing_of(options))
+    click.echo(_json(folder, counts, bad) if as_json else _table(counts))
+    for _, reason in bad:
+        click.echo(reason, err=True)
+    good = sum(count.n_recordings for count in counts)
+    if bad:
+        raise DataError(
+            f"{folder}: {len(bad)} of {good + len(bad)} are bad, named above; remove or replace them"
+        )
+    for machine in sorted({c.machine for c in counts} - {c.machine for c in counts if c.label == "anomaly"}):
+        click.echo(f"{machine}: no anomalous recording; faults would be laid over normal ones", err=True)
+    words = [f"--{name.replace('_', '-')}" for name in ("resample",) if options[name]]
+    words += ["--clip-seconds", f"{options['clip_seconds']:g}"] if options["clip_seconds"] is not None else []
+    again = " ".join(["oddsound run", shlex.quote(str(folder)), *words, "--out RUN"])
+    click.echo(f"{good} recordings, all good. Next: {again}", err=True)
+
+
+def _table(counts: Sequence[PlainCount]) -> str:
+    from oddsound.cli.columns import columns
+
+    rows = [["machine", "label", "recordings", "clips", "seconds", "shortest", "longest"]]
+    for count in counts:
+        seconds = (f"{value:.4g}" for value in (count.seconds, count.min_seconds, count.max_seconds))
+        rows.append([count.machine, count.label, str(count.n_recordings), str(count.n_clips), *seconds])
+    return columns(rows, n_words=2)
+
+
+def _json(folder: Path, counts: Sequence[PlainCount], bad: Sequence[tuple[Path, str]]) -> str:
+    import json
+    from dataclasses import asdict
+
+    named = [{"path": str(path), "reason": reason} for path, reason in bad]
+    return json.dumps(
+        {"root": str(folder), "counts": [asdict(count) for count in counts], "bad": named}, indent=2
+    )

@@ -1,0 +1,88 @@
+"""A command's DATA: recordings in a layout of the challenge as they lie, those of plain folders prepared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from oddsound.recordings.index import DataIndex
+    from oddsound.recordings.plain import Preparing
+
+Command = Callable[..., Any]
+
+RECORDINGS_OPTIONS = (
+    click.option(
+        "--resample",
+        is_flag=True,
+        help="Convert recordings of other sample rates; of plain folders alone.",
+    ),
+    click.option(
+        "--clip-seconds",
+        type=click.FloatRange(0),
+        metavar="S",
+        help="Cut longer recordings into clips of that; 0: don't; of plain folders alone.  [default: 10]",
+    ),
+)
+
+
+def recordings_options(command: Command) -> Command:
+    """--resample and --clip-seconds."""
+    for option in reversed(RECORDINGS_OPTIONS):
+        command = option(command)
+    return command
+
+
+def index_recordings(
+    data: Path,
+    machines: Collection[str] | None,
+    prepared: Path,
+    options: Mapping[str, Any],
+    settings: Sequence[Mapping[str, Any]] = (),
+) -> DataIndex:
+    """What DATA holds; clips made of plain folders lie below `prepared`. `settings`: of all trials.
+
+    Raises ConfigError where options of plain folders are given for others.
+    """
+    from oddsound.cli.clip_progress import ClipProgress
+    from oddsound.recordings.index import index_folder
+    from oddsound.recordings.plain import is_plain, prepare
+
+    preparing = preparing_of(options, settings)
+    if not is_plain(data):
+        refuse_plain_options(data, options)
+        return index_folder(data, machines)
+    with ClipProgress("clips") as told:
+        made = prepare(
+            data, prepared, preparing, machines, lambda _, done, total: told(done, total), keyed=True
+        )
+    for note in made.notes:
+        click.echo(note, err=True)
+    return replace(index_folder(made.folder, machines), root=data)
+
+
+def refuse_plain_options(data: Path, options: Mapping[str, Any]) -> None:
+    """Raises ConfigError where an option is given that recordings in a layout don't have."""
+    from oddsound.errors import ConfigError
+
+    given = [f"--{name.replace('_', '-')}" for name in ("resample", "clip_seconds") if options.get(name)]
+    if given:
+        raise ConfigError(
+            f"{given[0]}: {data} has a layout of the challenge, whose clips are taken as they are; only "
+            "plain folders, <machine>/normal and <machine>/anomaly, are prepared"
+        )
+
+
+def preparing_of(options: Mapping[str, Any], settings: Sequence[Mapping[str, Any]] = ()) -> Preparing:
+    from oddsound.config import FeatureConfig, overlay
+    from oddsound.recordings.plain import Preparing
+
+    features = overlay({}, *settings).get("features", {})
+    rate = features.get("sample_rate", FeatureConfig().sample_rate) if isinstance(features, Mapping) else 0
+    seconds = options.get("clip_seconds")
+    kept = Preparing() if seconds is None else Preparing(clip_seconds=seconds)
+    return replace(kept, sample_rate=rate or kept.sample_rate, resample=bool(options.get("resample")))

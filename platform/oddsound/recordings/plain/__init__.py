@@ -1,0 +1,13 @@
+"""Recordings of one's own machines, in plain folders: found, cut into clips, and laid out as all else reads.
+
+    ROOT/<machine>/*.wav                             normal recordings, or
+    ROOT/<machine>/normal/, ROOT/<machine>/anomaly/  each with .wav at any depth (abnormal/ is taken too)
+
+ROOT may be the one machine's folder itself. The recordings stay as they are; what is made of them is a data
+folder of 2021's layout, with one section and one domain.
+"""
+
+from oddsound.recordings.plain.folders import PlainMachine, find_plain, is_plain
+from oddsound.recordings.plain.layout import Prepared, Preparing, prepare
+
+__all__ = ["PlainMachine", "Prepared", "Preparing", "find_plain", "is_plain", "prepare"]
