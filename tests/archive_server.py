@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import hashlib
 import http.server
 import json
@@ -20,6 +21,7 @@ FAULTS = (
     "long",
     "short",
     "endless",
+    "gzip",
     "hang",
     "hold",
     "redirect",
@@ -32,9 +34,9 @@ FAULTS = (
 )
 """`half`: half of what was asked for, then the connection is closed; `half-chunked`: the same without a
 length; `no-range`: the whole file whatever was asked; `wrong-range`: 206 for the bytes one further;
-`long`, `short`: 13 bytes more or fewer than the listing says, and a length to match; `endless`: no length and
-no end; `hang`: no answer; `hold`: half, and then nothing; `retry-after`: 429 with a wish; a number: that
-status."""
+`long`, `short`: 13 bytes more or fewer than the listing says, and a length to match; `endless`: no length
+and no end; `gzip`: packed on the way, as some proxies do; `hang`: no answer; `hold`: half, and then
+nothing; `retry-after`: 429 with a wish; a number: that status."""
 
 
 @dataclass(frozen=True)
@@ -137,6 +139,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             content += bytes(13)
         elif fault == "short":
             content = content[:-13]
+        elif fault == "gzip":
+            content, headers = gzip.compress(content), (headers or {}) | {"Content-Encoding": "gzip"}
         self.send_response(status)
         for name, value in (headers or {}).items():
             self.send_header(name, value)

@@ -43,7 +43,7 @@ def train_2021(machine: str) -> bytes:
     return packed({f"{machine}/train/section_03_source_train_normal_0000.wav": wav(10)})
 
 
-def test_2021(machine: str) -> bytes:
+def eval_2021(machine: str) -> bytes:
     names = [f"{d}_test/section_03_{d}_test_0000.wav" for d in ("source", "target")]
     return packed({f"{machine}/{name}": wav(20 + i) for i, name in enumerate(names)})
 
@@ -63,6 +63,6 @@ def year_2021(*machines: str) -> dict[int, dict[str, bytes]]:
     return {
         4562016: {f"dev_data_{m}.zip": dev_2021(m) for m in machines},
         4660992: {f"eval_data_{m}_train.zip": train_2021(m) for m in machines},
-        4884786: {f"eval_data_{m}_test.zip": test_2021(m) for m in machines},
+        4884786: {f"eval_data_{m}_test.zip": eval_2021(m) for m in machines},
         5257674: {"labels.zip": labels_2021(*machines)},
     }

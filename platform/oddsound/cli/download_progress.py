@@ -17,6 +17,8 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
+_QUIET_S = 2.0
+"""What takes less says nothing where there is no terminal."""
 _SILENCE_S = 30.0
 
 
@@ -78,7 +80,7 @@ class DownloadProgress:
     def _tell(self, what: str, done: int, total: int) -> None:
         now = time.monotonic()
         if what != self._what:
-            self._what, self._spoke = what, now
-        elif now - self._spoke > _SILENCE_S:
+            self._what, self._spoke = what, now - _SILENCE_S + _QUIET_S
+        if now - self._spoke > _SILENCE_S:
             self._spoke = now
             click.echo(f"{what}: {done / 1e6:.0f} of {total / 1e6:.0f} MB", err=True)

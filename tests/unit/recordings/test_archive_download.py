@@ -185,6 +185,19 @@ def test_a_redirect_is_followed(setting: Setting) -> None:
     assert setting.fetch("redirect").read_bytes() == CONTENT
 
 
+def test_what_a_proxy_packs_is_unpacked(setting: Setting) -> None:
+    assert setting.fetch("gzip").read_bytes() == CONTENT
+    assert setting.slept == []
+
+
+def test_a_server_that_always_begins_anew_is_given_up(setting: Setting) -> None:
+    """However far each try comes, one that comes no further than another before it counts."""
+    setting.server.records[4562016][KEY] = bytes(4_000_000)
+    with pytest.raises(DownloadError, match="3 times in succession"):
+        setting.fetch(*["half", "416"] * 20)
+    assert len(setting.server.of(KEY)) < 10
+
+
 def test_nobody_there_is_one_line(setting: Setting, tmp_path: Path) -> None:
     web = Web(Patience(tries=2, sleep=setting.slept.append))
     with pytest.raises(

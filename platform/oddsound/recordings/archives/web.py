@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 import requests
 from urllib3.exceptions import InvalidHeader
@@ -25,7 +26,7 @@ Say = Callable[[str], None]
 _AGENT = f"oddsound/{__version__} (fetches DCASE Task 2 archives)"
 _TRY_AGAIN = (408, 425, 429, 500, 502, 503, 504)
 _ENOUGH = 2**20
-"""Bytes that make a try that broke off a success: from there on tries are counted anew."""
+"""Bytes that are well beyond."""
 
 
 class Fault(Exception):
@@ -92,15 +93,17 @@ class Web:
     def patiently(self, what: str, attempt: Callable[[], T], reached: Callable[[], int] = lambda: 0) -> T:
         """What `attempt` gives, tried again after each Fault. `reached`: how many bytes are there.
 
-        Raises DownloadError where the last try of `Patience.tries` in succession fails too.
+        Raises DownloadError where the last try of `Patience.tries` in succession fails too. Tries are counted
+        anew where one came well beyond all before it, so that a long file over a bad line comes at last.
         """
-        failures = 0
+        failures, furthest = 0, reached()
         while True:
-            before = reached()
             try:
                 return attempt()
             except Fault as fault:
-                failures = 1 if reached() - before >= _ENOUGH else failures + 1
+                failures += 1
+                if (now := reached()) >= furthest + _ENOUGH:
+                    failures, furthest = 1, now
                 if failures >= self.patience.tries:
                     raise DownloadError(
                         f"{what}: {fault}, {failures} times in succession; what has come is kept: the same "
@@ -112,7 +115,7 @@ class Web:
 
 
 def _require_answer(url: str, answer: requests.Response) -> None:
-    if url.startswith("https:") and not answer.url.startswith("https:"):
+    if urlsplit(url).scheme == "https" != urlsplit(answer.url).scheme:
         raise DownloadError(
             f"{shown(url)}: leads to {shown(answer.url)}, which isn't https; use another --source"
         )
