@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 from tests.archive_server import ArchiveServer, archive_server
-from tests.archives import packed, wav, year_2021
+from tests.archives import labels_2021, packed, wav, year_2021
 
 from oddsound.cli.data import data
 from oddsound.errors import ArchiveError, ConfigError, DataError
@@ -41,7 +41,7 @@ def typed(server: ArchiveServer, folder: Path, *arguments: str) -> list[str]:
 
 
 def hidden(folder: Path) -> list[str]:
-    return sorted(p.name for p in (folder / ".oddsound-archives" / "dcase2021").iterdir())
+    return sorted(p.name for p in (folder / ".oddsound-archives" / "dcase2021").glob("*/*"))
 
 
 def half_written(folder: Path) -> list[str]:
@@ -117,7 +117,7 @@ def test_json_has_what_was_done(server: ArchiveServer, tmp_path: Path) -> None:
 def test_archives_are_kept_where_that_is_asked(server: ArchiveServer, tmp_path: Path) -> None:
     arguments = ("dcase2021", tmp_path, "--parts", "dev", "--machines", "fan", "--keep-archives")
     assert "the archives are in" in invoke(server, *arguments).stderr
-    kept = tmp_path / ".oddsound-archives" / "dcase2021" / "dev_data_fan.zip"
+    kept = tmp_path / ".oddsound-archives" / "dcase2021" / "dev" / "dev_data_fan.zip"
     assert kept.read_bytes() == server.records[4562016]["dev_data_fan.zip"]
     next((tmp_path / "fan" / "train").iterdir()).unlink()
     assert "1 file written" in invoke(server, *arguments).stderr
@@ -195,6 +195,13 @@ def test_years_are_kept_apart(server: ArchiveServer, tmp_path: Path) -> None:
     assert "holds archives of dcase2021; keep the years apart" in str(result.exception)
 
 
+def test_a_name_in_two_parts_is_two_archives(server: ArchiveServer, tmp_path: Path) -> None:
+    server.records[5257674] = {"eval_data_fan_test.zip": labels_2021("fan")}
+    arguments = ("dcase2021", tmp_path, "--parts", "test,labels", "--machines", "fan")
+    assert "4 files written" in invoke(server, *arguments).stderr
+    assert "nothing to do" in invoke(server, *arguments).stderr
+
+
 def test_a_hostile_archive_leaves_nothing_and_isnt_kept(server: ArchiveServer, tmp_path: Path) -> None:
     server.records[4660992]["eval_data_fan_train.zip"] = packed({"../fan/train/x.wav": wav(0)})
     result = invoke(server, "dcase2021", tmp_path / "a" / "b", "--machines", "fan")
@@ -214,6 +221,10 @@ def test_a_disk_too_small_is_known_before_anything_comes(
     assert "1.3 times their size" in str(result.exception)
     assert "--machines" in str(result.exception)
     assert server.of("dev_data_fan.zip") == []
+    monkeypatch.undo()
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    server.records |= {6355122: server.records[4562016]}
+    assert invoke(server, "dcase2022", tmp_path, "--parts", "dev").exit_code == 0
 
 
 def _small_files() -> None:
@@ -254,7 +265,7 @@ def test_killed_in_the_middle_the_same_command_goes_on(
     command = typed(server, tmp_path, "--machines", "fan")
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert server.held.wait(60)
-        part = tmp_path / ".oddsound-archives" / "dcase2021" / "eval_data_fan_train.zip.part"
+        part = tmp_path / ".oddsound-archives" / "dcase2021" / "train" / "eval_data_fan_train.zip.part"
         while not (part.is_file() and part.stat().st_size > 100_000):
             assert process.poll() is None
         process.send_signal(kill)
@@ -277,7 +288,7 @@ def test_killed_while_unpacking_the_same_command_goes_on(server: ArchiveServer, 
     big = {f"fan/train/section_03_source_train_normal_{i:04d}.wav": wav(i, 4_000) for i in range(400)}
     server.records = {4660992: {"eval_data_fan_train.zip": packed(big)}}
     command = typed(server, tmp_path, "--machines", "fan", "--parts", "train")
-    train, scratch = tmp_path / "fan" / "train", "*/*/eval_data_fan_train.zip.unpacking/fan/train/*.wav"
+    train, scratch = tmp_path / "fan" / "train", "*/*/*/eval_data_fan_train.zip.unpacking/fan/train/*.wav"
     for is_far in (lambda: next(tmp_path.glob(scratch), None), train.exists):
         with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
             while not is_far() and process.poll() is None:

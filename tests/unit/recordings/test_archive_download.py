@@ -35,11 +35,10 @@ class Setting:
         patience = Patience(tries=3, sleep=self.slept.append, timeout_s=(5.0, 0.5))
         web = Web(patience, self.said.append)
         (archive,) = list_archives(web, self.server.uri, "dcase2021", ["dev"])
-        self.store.place.mkdir(parents=True, exist_ok=True)
         return Download(web, self.store, archive, lambda *told: self.seen.append(told)).run()
 
     def there(self) -> list[str]:
-        return sorted(path.name for path in self.store.place.iterdir())
+        return sorted(path.name for path in (self.store.place / "dev").iterdir())
 
 
 @pytest.fixture
@@ -102,7 +101,7 @@ def test_other_bytes_than_asked_for_are_not_taken(setting: Setting, fault: str) 
 def test_a_length_that_is_no_truth(setting: Setting, fault: str, reason: str) -> None:
     assert setting.fetch(fault).read_bytes() == CONTENT
     assert reason in setting.said[0]
-    (setting.store.place / KEY).unlink()
+    (setting.store.place / "dev" / KEY).unlink()
     with pytest.raises(DownloadError, match=reason):
         setting.fetch(fault, fault, fault)
     assert [name for name in setting.there() if not name.endswith(".json")] == []
@@ -121,7 +120,7 @@ def test_content_that_changes_between_two_requests(setting: Setting) -> None:
 def test_a_change_under_the_same_listing_is_seen_by_its_etag(setting: Setting) -> None:
     with pytest.raises(DownloadError):
         setting.fetch("half", "half", "half")
-    note = setting.store.place / f"{KEY}.part.json"
+    note = setting.store.place / "dev" / f"{KEY}.part.json"
     note.write_text(note.read_text().replace('"etag": "\\"', '"etag": "\\"another'))
     assert setting.fetch().read_bytes() == CONTENT
     assert setting.server.of(KEY)[-1].range == "bytes=458752-"  # asked for, and the whole came
@@ -131,7 +130,7 @@ def test_a_damaged_part_is_fetched_anew(setting: Setting) -> None:
     setting.server.etags = False
     with pytest.raises(DownloadError):
         setting.fetch("half", "half", "half")
-    part = setting.store.place / f"{KEY}.part"
+    part = setting.store.place / "dev" / f"{KEY}.part"
     part.write_bytes(bytes(part.stat().st_size))
     assert setting.fetch().read_bytes() == CONTENT
     assert any("from the beginning" in line for line in setting.said)
@@ -215,6 +214,5 @@ def test_progress_of_the_bytes_that_are_there(setting: Setting) -> None:
     setting.server.faults[KEY] = ["half", "half", "half"]
     web = Web(patience, setting.said.append)
     (archive,) = list_archives(web, setting.server.uri, "dcase2021", ["dev"])
-    setting.store.place.mkdir(parents=True)
     assert Download(web, setting.store, archive, lambda *_: None).run().read_bytes() == big
     assert all(pause <= 1 for pause in setting.slept)

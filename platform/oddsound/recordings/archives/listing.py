@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -71,7 +72,7 @@ def list_archives(web: Web, source: str, challenge: str, parts: Iterable[Part]) 
     found: list[Archive] = []
     for part in parts:
         url = f"{source}/api/records/{RECORDS[challenge][part]}"
-        files = web.patiently(url, lambda url=url: _files(web, url))  # type: ignore[misc]
+        files = web.patiently(url, partial(_files, web, url))
         found += _archives(files, part, url)
     return found
 
@@ -112,7 +113,8 @@ def _archives(files: list[Any], part: Part, url: str) -> list[Archive]:
     for entry in files:
         archive = _archive(entry, part, url)
         if archive is not None:
-            name = "_".join(w for w in archive.key.split(".")[0].split("_") if not _REVISION.fullmatch(w))
+            words = re.split("[_.]", archive.key)
+            name = "_".join(word for word in words if not _REVISION.fullmatch(word))
             if name not in found or _natural(found[name].key) < _natural(archive.key):
                 found[name] = archive
     if not found:

@@ -1,4 +1,4 @@
-"""What of a year's archives is in a data folder already: `DIR/.oddsound-archives/<year>/`.
+"""What of a year's archives is in a data folder already: `DIR/.oddsound-archives/<year>/<part>/`.
 
 <archive>                 fetched whole, its checksum seen to be right
 <archive>.part            as far as it has come, with <archive>.part.json saying of what
@@ -39,13 +39,13 @@ class Store:
         return self.root / FOLDER / self.challenge
 
     def archive(self, archive: Archive) -> Path:
-        return self.place / archive.key
+        return self.place / archive.part / archive.key
 
     def part(self, archive: Archive) -> Path:
-        return self.place / f"{archive.key}.part"
+        return self._beside(archive, "part")
 
     def scratch(self, archive: Archive) -> Path:
-        return self.place / f"{archive.key}.unpacking"
+        return self._beside(archive, "unpacking")
 
     def state(self, archive: Archive) -> State:
         """Looks at names, sizes and notes; reads no content."""
@@ -104,7 +104,8 @@ class Store:
             ) from None
 
     def _require_one_year(self) -> None:
-        others = sorted(p.name for p in (self.root / FOLDER).glob("dcase*/") if p.name != self.challenge)
+        years = {path.parts[-3] for path in (self.root / FOLDER).glob("dcase*/*/*")}
+        others = sorted(years - {self.challenge})
         if others:
             raise DataError(
                 f"{shown(self.root)}: holds archives of {others[0]}; keep the years apart: another folder"
@@ -119,10 +120,13 @@ class Store:
         return all(_size(self.root / name) == size for name, size in files.items())
 
     def _note_path(self, archive: Archive) -> Path:
-        return self.place / f"{archive.key}.part.json"
+        return self._beside(archive, "part.json")
 
     def _unpacked_path(self, archive: Archive) -> Path:
-        return self.place / f"{archive.key}.unpacked.json"
+        return self._beside(archive, "unpacked.json")
+
+    def _beside(self, archive: Archive, suffix: str) -> Path:
+        return self.place / archive.part / f"{archive.key}.{suffix}"
 
 
 def _size(path: Path) -> int | None:
@@ -142,6 +146,7 @@ def _read(path: Path) -> Mapping[str, Any]:
 
 
 def _write(path: Path, note: Mapping[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         temporary.write_text(json.dumps(note, indent=1))
