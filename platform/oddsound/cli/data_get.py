@@ -75,7 +75,7 @@ def get(
     with DownloadProgress() as progress:
         web = Web(say=progress.say)
         found = look(web, challenge, place, machines=machines, parts=parts, source=source)
-        counts: dict[str, Unpacked] = {}
+        counts: dict[Archive, Unpacked] = {}
         if not dry_run:
             _get(web, challenge, place, found, keep_archives, progress, counts)
     if as_json:
@@ -101,13 +101,13 @@ def _get(
     found: list[Found],
     keep: bool,
     progress: DownloadProgress,
-    counts: dict[str, Unpacked],
+    counts: dict[Archive, Unpacked],
 ) -> None:
     from oddsound.recordings.archives.get import get as get_all
     from oddsound.recordings.archives.get import gigabytes, n_bytes_missing
 
     def done(archive: Archive, unpacked: Unpacked) -> None:
-        counts[archive.key] = unpacked
+        counts[archive] = unpacked
         left = f", {_counted(unpacked.n_left, 'other')} left out" if unpacked.n_left else ""
         progress.say(f"{archive.key}: {_counted(len(unpacked.files), 'file')}{left}")
 
@@ -121,7 +121,7 @@ def _get(
     get_all(web, challenge, place, found, keep=keep, progress=progress, done=done)
 
 
-def _end(place: Path, found: list[Found], counts: dict[str, Unpacked], keep: bool, dry_run: bool) -> None:
+def _end(place: Path, found: list[Found], counts: dict[Archive, Unpacked], keep: bool, dry_run: bool) -> None:
     from oddsound.recordings.archives.get import gigabytes, n_bytes_missing
     from oddsound.recordings.archives.store import FOLDER
 
@@ -143,7 +143,9 @@ def _counted(n: int, what: str) -> str:
     return f"{n} {what}" if n == 1 else f"{n} {what}s"
 
 
-def _json(challenge: str, place: Path, found: list[Found], counts: dict[str, Unpacked], dry_run: bool) -> str:
+def _json(
+    challenge: str, place: Path, found: list[Found], counts: dict[Archive, Unpacked], dry_run: bool
+) -> str:
     import json
 
     rows = []
@@ -160,7 +162,7 @@ def _json(challenge: str, place: Path, found: list[Found], counts: dict[str, Unp
             "bytes_there": one.n_fetched,
         }
         if not dry_run:
-            unpacked = counts.get(archive.key)
+            unpacked = counts.get(archive)
             row["files"] = len(unpacked.files) if unpacked else 0
             row["files_new"] = unpacked.n_new if unpacked else 0
             row["left_out"] = unpacked.n_left if unpacked else 0

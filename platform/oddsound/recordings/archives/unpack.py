@@ -83,6 +83,8 @@ def _bring(content: BinaryIO, place: str, archive: Archive, root: Path, scratch:
     with written.open("xb") as out:
         while piece := content.read(_PIECE):
             out.write(piece)
+        out.flush()
+        os.fsync(out.fileno())  # a name that outlives a power cut has its content; 1.2 ms a clip
     for candidate in (place, *_beside(place, archive)):
         there = root / candidate
         if not os.path.lexists(there):
