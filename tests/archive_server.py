@@ -8,9 +8,11 @@ import hashlib
 import http.server
 import json
 import re
+import ssl
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
 FAULTS = (
@@ -61,6 +63,8 @@ class ArchiveServer:
     """What the server says instead of any listing."""
     etags: bool = True
     retry_after: str = "7"
+    redirect_to: str = ""
+    """The host that `redirect` sends to, this one where empty."""
     asked: list[Asked] = field(default_factory=list)
     held: threading.Event = field(default_factory=threading.Event)
     """Set once a client was given the half of `hold`."""
@@ -168,7 +172,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             return
         self.send_response({"redirect": 302, "retry-after": 429}.get(fault) or int(fault))
         if fault == "redirect":
-            self.send_header("Location", f"{self.path}/moved")
+            self.send_header("Location", f"{self.server_of.redirect_to}{self.path}/moved")
         if fault == "retry-after":
             self.send_header("Retry-After", self.server_of.retry_after)
         self.send_header("Content-Length", "0")
@@ -178,15 +182,20 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def archive_server() -> Iterator[ArchiveServer]:
-    """A server on a free port of 127.0.0.1 until the block ends."""
+def archive_server(certificate: Path | None = None) -> Iterator[ArchiveServer]:
+    """A server on a free port of 127.0.0.1 until the block ends; `certificate`: with its key, for https."""
     state = ArchiveServer()
 
     class Handler(_Handler):
         server_of = state
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        state.uri = f"http://127.0.0.1:{server.server_address[1]}"
+        scheme = "https" if certificate else "http"
+        state.uri = f"{scheme}://127.0.0.1:{server.server_address[1]}"
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            server.socket = context.wrap_socket(server.socket, server_side=True)
         server.daemon_threads, server.block_on_close = True, False
         thread = threading.Thread(target=server.serve_forever, args=(0.05,))
         thread.start()
