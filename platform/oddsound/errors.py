@@ -5,6 +5,8 @@
     ├── DataError               3  what is on disk is not what it should be
     │   ├── FileNameError       a path that is not a recording of a known layout
     │   ├── RecordingError      a recording that can't be used: rate, channels, length, NaN
+    │   ├── DownloadError       an archive that can't be fetched, or isn't what its record says it is
+    │   ├── ArchiveError        an archive that is damaged, or holds what mustn't be unpacked
     │   ├── CacheError          a feature cache that is damaged or belongs to other data
     │   ├── BundleError         a trial bundle that is incomplete or damaged
     │   ├── WeightsError        a file of pretrained weights that can't be used
@@ -40,6 +42,14 @@ class FileNameError(DataError):
 
 
 class RecordingError(DataError):
+    pass
+
+
+class DownloadError(DataError):
+    pass
+
+
+class ArchiveError(DataError):
     pass
 
 

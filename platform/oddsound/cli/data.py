@@ -1,4 +1,4 @@
-"""`oddsound data`: look at a folder of recordings, or make a synthetic one."""
+"""`oddsound data`: fetch the challenge's recordings, look at a folder of them, or make a synthetic one."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from oddsound.cli.data_get import get
 from oddsound.cli.options import machines_option
 from oddsound.cli.plain import check_plain_folders, prepare
 from oddsound.cli.recordings import recordings_options
@@ -20,9 +21,10 @@ _COLUMNS = ("machine", "section", "domain", "split", "label", "clips", "seconds"
 
 @click.group()
 def data() -> None:
-    """Look at a folder of recordings, prepare one of your own, or make a synthetic one."""
+    """Fetch the challenge's recordings, look at a folder of them, prepare your own, or make synthetic ones."""
 
 
+data.add_command(get)
 data.add_command(prepare)
 
 

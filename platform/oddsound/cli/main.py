@@ -47,6 +47,7 @@ def oddsound(debug: bool) -> None:
 
     \b
       oddsound demo                     everything, small, on synthetic machines
+      oddsound data get dcase2021 DIR   the challenge's own recordings, fetched and unpacked
       oddsound data check DATA          is this folder of recordings usable?
       oddsound pretrain CORPUS          weights for the backbone, from a labelled sound corpus
       oddsound plan DATA                how long would a search take?

@@ -1,0 +1,1 @@
+"""The challenge's own archives: which there are, fetched whole, unpacked safely."""
