@@ -21,7 +21,7 @@ _COLUMNS = ("machine", "section", "domain", "split", "label", "clips", "seconds"
 
 @click.group()
 def data() -> None:
-    """Fetch the challenge's recordings, look at a folder of them, prepare your own, or make synthetic ones."""
+    """Fetch the challenge's recordings, look at a folder, prepare your own, or make synthetic ones."""
 
 
 data.add_command(get)
