@@ -7,6 +7,7 @@ leave the folder, links, doubles and encrypted members are problems and are not 
 from __future__ import annotations
 
 import stat
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -21,6 +22,8 @@ from oddsound.submission.authors import LABEL
 
 MAX_FILES = 2_000
 MAX_TOTAL_BYTES = 128 * 2**20
+_DAMAGES = (zipfile.BadZipFile, zlib.error, struct.error, RuntimeError, EOFError, OSError, ValueError)
+"""What `zipfile` raises for one that is damaged, encrypted (RuntimeError) or packed in an unknown way."""
 Entry = tuple[tuple[str, ...], bytes]
 """The parts of a name below task2/, and the content."""
 
@@ -107,8 +110,8 @@ def _entries(path: Path, problems: list[Problem]) -> Iterator[Entry]:
                     f"more than {MAX_FILES} files or {MAX_TOTAL_BYTES} bytes; not a package"
                 )
             yield parts, content
-    except (OSError, zipfile.BadZipFile) as error:
-        raise SubmissionError(f"{path}: can't be read ({error})") from error
+    except _DAMAGES as error:
+        raise SubmissionError(f"{path}: can't be read ({shown(str(error))[:200]})") from error
 
 
 def _folder_entries(path: Path, problems: list[Problem]) -> Iterator[Entry]:
@@ -132,7 +135,7 @@ def _folder_entries(path: Path, problems: list[Problem]) -> Iterator[Entry]:
 
 def _zip_entries(path: Path, problems: list[Problem]) -> Iterator[Entry]:
     with zipfile.ZipFile(path) as archive:
-        infos = [info for info in archive.infolist() if not info.is_dir()]
+        infos = [info for info in archive.infolist() if not info.filename.endswith("/")]
         if len(infos) > MAX_FILES:
             raise SubmissionError(f"{path}: more than {MAX_FILES} files; not a package")
         seen: set[str] = set()
@@ -182,7 +185,7 @@ def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes | None:
     try:
         with archive.open(info) as stream:
             return stream.read(MAX_BYTES + 1)
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError):
+    except _DAMAGES:
         return None
 
 

@@ -79,7 +79,7 @@ def _flaw(member: zipfile.ZipInfo, names: set[str], size: int) -> str:
     name, parts = member.orig_filename, member.orig_filename.split("/")
     key = name.rstrip("/").casefold()
     kind = stat.S_IFMT(member.external_attr >> 16)
-    if not name.isprintable() or "\\" in name or name != member.filename:
+    if not name or not name.isprintable() or "\\" in name or name != member.filename:
         return "a name with odd characters"
     if name.startswith("/") or ":" in parts[0]:
         return "an absolute name"
