@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from oddsound import __version__
 from oddsound.cli.compare import compare
 from oddsound.cli.data import data
 from oddsound.cli.demo import demo
+from oddsound.cli.doctor import doctor
 from oddsound.cli.ensemble import ensemble
 from oddsound.cli.evaluate import evaluate
 from oddsound.cli.plan import plan
@@ -42,11 +44,13 @@ _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 @click.group(cls=_Commands, context_settings=_CONTEXT)
 @click.version_option(__version__, prog_name="oddsound")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
-def oddsound(debug: bool) -> None:
+@click.pass_context
+def oddsound(context: click.Context, /, debug: bool) -> None:
     """Tune, ensemble and ship detectors of anomalous machine sounds.
 
     \b
       oddsound demo                     everything, small, on synthetic machines
+      oddsound doctor                   is this machine ready?
       oddsound data check DATA          is this folder of recordings usable?
       oddsound pretrain CORPUS          weights for the backbone, from a labelled sound corpus
       oddsound plan DATA                how long would a search take?
@@ -65,10 +69,13 @@ def oddsound(debug: bool) -> None:
     stdout is data, stderr is talk. Exit codes: 0 done, 2 usage or settings, 3 data, 4 tracking,
     5 a search ended with failed trials, 130 interrupted: the same command goes on.
     """
+    if os.environ.get("NO_COLOR"):
+        context.color = False
 
 
 for _command in (
     demo,
+    doctor,
     data,
     pretrain,
     plan,

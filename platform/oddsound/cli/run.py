@@ -63,7 +63,7 @@ def run_all(
     prepare_ray(options["ray_address"], options["insecure"])  # before ray is imported
     from oddsound.cli import stages
     from oddsound.recordings.index import index_folder
-    from oddsound.search.cluster import LOCAL, knock
+    from oddsound.search.address import LOCAL, knock
     from oddsound.search.driver import sole_driver
     from oddsound.search.interrupts import Interrupts
     from oddsound.search.resources import refuse_here
