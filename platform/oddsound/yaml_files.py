@@ -103,3 +103,9 @@ def read_mapping(path: Path) -> Placed:
     if not isinstance(document, Placed):
         raise ConfigError(f"{path}: expected a mapping of keys to values")
     return document
+
+
+def scalar(value: Any) -> str:
+    """`value` as YAML writes it, on one line, so that `parse_yaml` reads the same."""
+    written = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=10**6)
+    return str(written).removesuffix("...\n").rstrip("\n")

@@ -20,7 +20,7 @@ _COLOURS = {"ok": "green", "warning": "yellow", "failure": "red"}
     "--run", type=click.Path(path_type=Path), help="A run's folder, also one to come.  [default: here]"
 )
 @click.option("--tracking-uri", help="An MLflow that is to answer.  [default: RUN's, where it has one]")
-@click.option("--ray-address", default="local", show_default=True, help="Of a running Ray cluster.")
+@click.option("--ray-address", default="local", show_default=True, help="HOST:PORT of a running Ray cluster.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document instead of lines.")
 def doctor(
     data: Path | None, run: Path | None, tracking_uri: str | None, ray_address: str, as_json: bool

@@ -11,11 +11,13 @@ import click
 
 from oddsound import __version__
 from oddsound.cli.compare import compare
+from oddsound.cli.config import config
 from oddsound.cli.data import data
 from oddsound.cli.demo import demo
 from oddsound.cli.doctor import doctor
 from oddsound.cli.ensemble import ensemble
 from oddsound.cli.evaluate import evaluate
+from oddsound.cli.init import init
 from oddsound.cli.plan import plan
 from oddsound.cli.predict import predict
 from oddsound.cli.pretrain import pretrain
@@ -51,6 +53,8 @@ def oddsound(context: click.Context, /, debug: bool) -> None:
     \b
       oddsound demo                     everything, small, on synthetic machines
       oddsound doctor                   is this machine ready?
+      oddsound init                     a YAML of one run, to fill in
+      oddsound config show              what a trial would be, and why
       oddsound data check DATA          is this folder of recordings usable?
       oddsound pretrain CORPUS          weights for the backbone, from a labelled sound corpus
       oddsound plan DATA                how long would a search take?
@@ -76,6 +80,8 @@ def oddsound(context: click.Context, /, debug: bool) -> None:
 for _command in (
     demo,
     doctor,
+    init,
+    config,
     data,
     pretrain,
     plan,

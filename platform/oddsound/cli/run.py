@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from oddsound.cli.file_command import FileCommand, file_option
 from oddsound.cli.options import machines_option, run_options
 
 if TYPE_CHECKING:
@@ -22,13 +23,15 @@ if TYPE_CHECKING:
     from oddsound.submission.authors import Authors
     from oddsound.tracking.store import Store
     from oddsound.training.early_stops import Asha
+    from oddsound.yaml_files import Placed
 
 Finish = Callable[[Path, "RunRecord", "Authors", Sequence[str]], None]
 """What is done with a run's folder once its search is over; the last are the pinned machine types."""
 
 
-@click.command()
+@click.command(cls=FileCommand)
 @click.argument("data", type=click.Path(path_type=Path))
+@file_option
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The run's folder.")
 @machines_option("all that DATA has")
 @run_options(n_trials=20)
@@ -39,6 +42,7 @@ def run(data: Path, out: Path, machines: list[str] | None, **options: Any) -> No
       oddsound run data/dcase2021 --out runs/first
       oddsound run data/dcase2021 --out runs/fan --machines fan --trials 40 --epochs 100
       oddsound run data/dcase2021 --out runs/quick --config smoke --set training.epochs=3
+      oddsound run --file run.yaml --trials 40                  (see `oddsound init`)
 
     The same command again does only what is missing; more --trials extend the search.
     """
@@ -235,22 +239,31 @@ def _given_weights(given: Sequence[str]) -> dict[str, Path]:
     return files
 
 
-def overrides(options: dict[str, Any]) -> list[dict[str, Any]]:
-    """What --config, --set and --epochs say, in that order."""
+def overrides(options: Mapping[str, Any]) -> list[Placed]:
+    """What --config, --epochs and --set say, in that order, and where each was said."""
     from oddsound.config import nested
     from oddsound.errors import ConfigError
-    from oddsound.search.space import spaces_folder
-    from oddsound.yaml_files import parse_yaml, read_mapping
+    from oddsound.yaml_files import Placed, parse_yaml
 
-    overlays = []
-    for name in options["configs"]:
-        shipped = spaces_folder() / f"{name}.yaml"
-        overlays.append(read_mapping(shipped if "/" not in name and shipped.is_file() else Path(name)))
+    overlays = named_settings(options)
     for setting in options["settings"]:
         path, equals, value = setting.partition("=")
         if not equals or not path:
             raise ConfigError(f"--set {setting}: expected SETTING=VALUE, e.g. loss.rho=0.1")
-        overlays.append(nested({path: parse_yaml(value, f"--set {path}")}))
-    if options["epochs"]:
-        overlays.append({"training": {"epochs": options["epochs"]}})
+        place = getattr(setting, "place", f"--set {path}")
+        overlays.append(Placed(nested({path: parse_yaml(value, place)}), place))
+    return overlays
+
+
+def named_settings(options: Mapping[str, Any]) -> list[Placed]:
+    """What --config and --epochs say, where they are given."""
+    from oddsound.search.space import spaces_folder
+    from oddsound.yaml_files import Placed, read_mapping
+
+    overlays = []
+    for name in options.get("configs", ()):
+        shipped = spaces_folder() / f"{name}.yaml"
+        overlays.append(read_mapping(shipped if "/" not in name and shipped.is_file() else Path(name)))
+    if options.get("epochs"):
+        overlays.append(Placed({"training": {"epochs": options["epochs"]}}, "--epochs"))
     return overlays

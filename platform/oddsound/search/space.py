@@ -210,10 +210,14 @@ def load_space(
     `overrides` are laid over its base, one after another. A searched setting that an override names, or
     the recipe that it names, is no longer searched: it has that value in every trial.
     """
+    return read_space(machine, space_path(machine, folder), overrides)
+
+
+def space_path(machine: str, folder: Path | None = None) -> Path:
+    """The file of `machine`'s space in `folder`, the shipped ones for None."""
     folder = folder or spaces_folder()
     own = folder / f"{machine}.yaml"
-    path = own if own.is_file() else folder / "default.yaml"
-    return read_space(machine, path, overrides)
+    return own if own.is_file() else folder / "default.yaml"
 
 
 def read_space(machine: str, path: Path, overrides: Sequence[Mapping[str, Any]] = ()) -> SearchSpace:
