@@ -76,7 +76,7 @@ def parse_yaml(text: str, where: str) -> Any:
         raise ConfigError(
             f"{where}: not YAML ({type(error).__name__}: {str(error).splitlines()[0]})"
         ) from error
-    return Placed(value, where, dict(_marks(node))) if isinstance(value, dict) else value
+    return Placed(value, where, dict(_marks(node))) if node and isinstance(value, dict) else value
 
 
 def _marks(node: yaml.Node, place: Place = ()) -> Iterator[tuple[Place, tuple[int, int]]]:

@@ -25,11 +25,13 @@ from oddsound.cli.refit import refit
 from oddsound.cli.run import run
 from oddsound.cli.search import search
 from oddsound.cli.serve import serve
+from oddsound.cli.show import show
 from oddsound.cli.status import status
 from oddsound.cli.submission import submission
 from oddsound.cli.submit import submit
 from oddsound.cli.sync import sync
 from oddsound.cli.table1 import table1
+from oddsound.cli.trials import trials
 from oddsound.errors import DataError, OddsoundError
 
 
@@ -61,6 +63,8 @@ def oddsound(context: click.Context, /, debug: bool) -> None:
       oddsound run DATA --out RUN       search, register, fuse, write the submission
       oddsound search DATA --out RUN    the search alone; --resume RUN goes on with one
       oddsound status RUN               done, running, failed, best, time left
+      oddsound trials RUN               a row each: omega, AUC, what was searched
+      oddsound show RUN TRIAL           everything of one trial
       oddsound table1 DATA              the paper's Table 1, line by line
       oddsound refit RUN DATA           the best trials again, on all recordings
       oddsound predict --model M DIR    score new clips with a registered model
@@ -88,6 +92,8 @@ for _command in (
     run,
     search,
     status,
+    trials,
+    show,
     table1,
     refit,
     sync,

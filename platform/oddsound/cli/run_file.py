@@ -101,8 +101,9 @@ def model() -> type[BaseModel]:
         key: (_annotation(key, param) | None, Field(default=None, description=describe(key, param)))
         for key, param in keys().items()
     }
-    section = (settings_model(), Field(default=settings_model()(), description="Of each trial."))
-    return create_model("Run", __base__=_Plain, **fields, **{SETTINGS: section})
+    fields[SETTINGS] = (settings_model(), Field(default=settings_model()(), description="Of each trial."))
+    made: type[BaseModel] = create_model("Run", __base__=_Plain, **fields)
+    return made
 
 
 def settings_model() -> type[BaseModel]:
@@ -140,8 +141,10 @@ def _annotation(key: str, param: click.Parameter) -> Any:
         kind = bool
     elif isinstance(param.type, click.IntRange | click.FloatRange):
         number = int if isinstance(param.type, click.IntRange) else float
-        least = {"gt" if param.type.min_open else "ge": param.type.min, "le": param.type.max}
-        kind = Annotated[number, Field(**{k: v for k, v in least.items() if v is not None})]
+        least, most = param.type.min, param.type.max
+        kind = Annotated[
+            number, Field(gt=least, le=most) if param.type.min_open else Field(ge=least, le=most)
+        ]
     elif isinstance(param.type, click.Choice):
         kind = Literal[tuple(param.type.choices)]
     return list[kind] if getattr(param, "multiple", False) else kind

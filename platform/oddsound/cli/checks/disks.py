@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from oddsound.cli.checks._base import GIB, Finding, failure, gib, ok, warning
 from oddsound.errors import DataError
@@ -92,7 +93,7 @@ def file_system(folder: Path, mounts: Path = Path("/proc/self/mounts")) -> str:
 def _room(about: str, folder: Path) -> Finding:
     there = _existing(folder)
     free = shutil.disk_usage(there).free
-    facts = {"folder": str(folder), "free_bytes": free, "file_system": file_system(there)}
+    facts: dict[str, Any] = {"folder": str(folder), "free_bytes": free, "file_system": file_system(there)}
     said = f"{gib(free)} free at {folder}"
     if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
         return failure(about, f"{there} can't be written", "choose another folder", DataError, **facts)

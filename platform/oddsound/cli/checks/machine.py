@@ -27,7 +27,7 @@ def cpus(limits: Limits | None = None) -> Iterator[Finding]:
     limits = limits or cgroup_limits()
     count, allowed = os.cpu_count() or 1, _affinity()
     least = min(allowed, limits.cpus or allowed)
-    facts = {"cpus": count, "affinity": allowed, "cgroup_cpus": limits.cpus}
+    facts: dict[str, Any] = {"cpus": count, "affinity": allowed, "cgroup_cpus": limits.cpus}
     if least < count:
         remedy = f"search with --max-concurrent {max(1, int(least))}"
         yield warning("CPUs", f"{least:g} of {count} may be used, Ray counts {count}", remedy, **facts)
@@ -43,7 +43,7 @@ def memory(limits: Limits | None = None, meminfo: Path = Path("/proc/meminfo")) 
     if limits.memory is not None and limits.memory < total:
         total, left, of = limits.memory, min(left, limits.memory_left or 0), "the container's"
     said = f"{gib(left)} free of {of} {gib(total)}"
-    facts = {"total_bytes": total, "free_bytes": left, "cgroup_bytes": limits.memory}
+    facts: dict[str, Any] = {"total_bytes": total, "free_bytes": left, "cgroup_bytes": limits.memory}
     if left < TRIAL_BYTES + RAY_BYTES:
         remedy = "give --config smoke or a smaller training.batch_size, or free some"
         needed = f"a trial of the paper's network takes {gib(TRIAL_BYTES)}, Ray {gib(RAY_BYTES)}"
@@ -61,7 +61,8 @@ def gpus() -> Iterator[Finding]:
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     built = f"CUDA {torch.version.cuda}" if torch.version.cuda else "without CUDA"
     driver, seen = _driver()
-    facts = {"torch": torch.__version__, "cuda": torch.version.cuda, "driver": driver or None, "gpus": count}
+    facts: dict[str, Any] = {"torch": torch.__version__, "cuda": torch.version.cuda, "gpus": count}
+    facts["driver"] = driver or None
     if count:
         yield ok("torch", f"{torch.__version__}, {built}, driver {driver or 'not known'}", **facts)
         yield from (_gpu(torch, place) for place in range(count))
@@ -81,7 +82,7 @@ def gpus() -> Iterator[Finding]:
 def _gpu(torch: Any, place: int) -> Finding:
     has = torch.cuda.get_device_properties(place)
     code, about = f"sm_{has.major}{has.minor}", f"GPU {place}"
-    facts = {"name": has.name, "memory_bytes": has.total_memory, "compute": f"{has.major}.{has.minor}"}
+    facts: dict[str, Any] = {"name": has.name, "memory_bytes": has.total_memory, "compute": code}
     said = f"{has.name}, {gib(has.total_memory)}"
     known = [int(arch.rpartition("_")[2].rstrip("af")) for arch in torch.cuda.get_arch_list()]
     if known and 10 * has.major + has.minor < min(known):

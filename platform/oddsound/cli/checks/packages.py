@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, metadata, requires, version
 from pathlib import Path
 
-from packaging.markers import default_environment
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
@@ -87,8 +86,7 @@ def _requirements() -> list[Requirement]:
 
 def _holds(requirement: Requirement, extra: str = "") -> bool:
     """Whether `requirement` is one here, or of oddsound[extra]."""
-    environment = default_environment() | {"extra": extra}  # type: ignore[operator]
-    return requirement.marker is None or requirement.marker.evaluate(environment)
+    return requirement.marker is None or requirement.marker.evaluate({"extra": extra})
 
 
 def _lack(requirement: Requirement) -> str:

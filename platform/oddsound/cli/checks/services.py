@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from oddsound.cli.checks._base import Finding, failure, ok, warning
 from oddsound.errors import ConfigError, TrackingError
@@ -39,7 +40,7 @@ def ports() -> Iterator[Finding]:
 def token(address: str) -> Iterator[Finding]:
     """Ray's token as a search on `address` would find it. Nothing is written."""
     found = find_token()
-    facts = {"mode": found.mode, "place": found.place, "exposed": found.exposed}
+    facts: dict[str, Any] = {"mode": found.mode, "place": found.place, "exposed": found.exposed}
     mode = f"RAY_AUTH_MODE={found.mode}" if found.mode else "RAY_AUTH_MODE unset"
     if found.mode == "disabled":
         remedy = "unset RAY_AUTH_MODE: whoever reaches Ray's ports runs code here"
@@ -68,7 +69,7 @@ def ray(address: str) -> Iterator[Finding]:
     with ThreadPoolExecutor(2) as pool:
         wrong = pool.submit(ask_with, address, secrets.token_hex(32), _PATIENCE_S)
         right = pool.submit(ask_with, address, "", _PATIENCE_S) if ours else None
-    facts = {"wrong_token": wrong.result(), "own_token": right.result() if right else None}
+    facts: dict[str, Any] = {"wrong_token": wrong.result(), "own_token": right.result() if right else None}
     if wrong.result() == ANSWERED:
         remedy = "start every node with RAY_AUTH_MODE=token, or give --insecure where nobody else reaches it"
         yield failure(about, "takes any token: everyone who reaches it runs code there", remedy, **facts)
