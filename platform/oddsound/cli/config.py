@@ -10,7 +10,7 @@ import click
 from oddsound.cli.file_command import FileCommand, file_option, of_file
 
 if TYPE_CHECKING:
-    from oddsound.cli.whence import Told
+    from oddsound.search.whence import Told
 
 
 @click.group()
@@ -59,7 +59,7 @@ def show(
     Without --resolved only what isn't a default. The YAML is one that --config takes.
     """
     from oddsound.cli.run import overrides
-    from oddsound.cli.whence import tell
+    from oddsound.search.whence import tell
 
     machine = machine or _first_machine(context) or "fan"
     told = tell(machine, spaces, overrides({"configs": configs, "settings": settings, "epochs": epochs}))
