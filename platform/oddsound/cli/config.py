@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from oddsound.cli.file_command import FileCommand, file_option, of_file
+from oddsound.cli.options import settings_options
 
 if TYPE_CHECKING:
     from oddsound.search.whence import Told
@@ -25,28 +25,13 @@ def config() -> None:
 
 @config.command(cls=FileCommand)
 @file_option
-@click.option("--config", "configs", multiple=True, metavar="FILE", help="As `oddsound run` takes it.")
-@click.option("--set", "settings", multiple=True, metavar="A.B=V", help="One setting, e.g. loss.rho=0.1.")
-@click.option("--epochs", type=click.IntRange(1), help="Short for --set training.epochs=N.")
-@click.option(
-    "--spaces",
-    type=click.Path(path_type=Path),
-    help="Folder of <machine>.yaml or default.yaml.  [default: shipped]",
-)
+@settings_options
 @click.option("--machine", help="Of which machine type.  [default: the first of FILE's, else fan]")
 @click.option("--resolved", is_flag=True, help="Every setting, also those at their defaults.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document instead of YAML.")
 @click.pass_context
 def show(
-    context: click.Context,
-    /,
-    configs: tuple[str, ...],
-    settings: tuple[str, ...],
-    epochs: int | None,
-    spaces: Path | None,
-    machine: str | None,
-    resolved: bool,
-    as_json: bool,
+    context: click.Context, /, machine: str | None, resolved: bool, as_json: bool, **options: Any
 ) -> None:
     """Print a search's first trial: each setting, where its value is from, and whether it is searched.
 
@@ -62,7 +47,7 @@ def show(
     from oddsound.search.whence import tell
 
     machine = machine or _first_machine(context) or "fan"
-    told = tell(machine, spaces, overrides({"configs": configs, "settings": settings, "epochs": epochs}))
+    told = tell(machine, options["spaces"], overrides(options))
     shown = [each for each in told if resolved or not each.is_default]
     click.echo(_json(machine, shown) if as_json else _yaml(machine, shown))
 

@@ -17,11 +17,13 @@ from oddsound.cli.demo import demo
 from oddsound.cli.doctor import doctor
 from oddsound.cli.ensemble import ensemble
 from oddsound.cli.evaluate import evaluate
+from oddsound.cli.features import features
 from oddsound.cli.init import init
 from oddsound.cli.plan import plan
 from oddsound.cli.predict import predict
 from oddsound.cli.pretrain import pretrain
 from oddsound.cli.refit import refit
+from oddsound.cli.register import register
 from oddsound.cli.run import run
 from oddsound.cli.search import search
 from oddsound.cli.serve import serve
@@ -58,6 +60,7 @@ def oddsound(context: click.Context, /, debug: bool) -> None:
       oddsound init                     a YAML of one run, to fill in
       oddsound config show              what a trial would be, and why
       oddsound data check DATA          is this folder of recordings usable?
+      oddsound features DATA --cache C  the features that a search would build first
       oddsound pretrain CORPUS          weights for the backbone, from a labelled sound corpus
       oddsound plan DATA                how long would a search take?
       oddsound run DATA --out RUN       search, register, fuse, write the submission
@@ -70,6 +73,7 @@ def oddsound(context: click.Context, /, debug: bool) -> None:
       oddsound predict --model M DIR    score new clips with a registered model
       oddsound serve mlflow RUN         look at the trials in a browser
       oddsound ensemble RUN             every fusion of the best trials, side by side
+      oddsound register RUN             the best trials as versions of MLflow's models, again
       oddsound submit RUN               S1-S4 as the challenge's package
       oddsound evaluate SCORES          AUC, pAUC and omega of score files
       oddsound compare A B              is one system better than another?
@@ -87,6 +91,7 @@ for _command in (
     init,
     config,
     data,
+    features,
     pretrain,
     plan,
     run,
@@ -100,6 +105,7 @@ for _command in (
     serve,
     predict,
     ensemble,
+    register,
     submit,
     submission,
     evaluate,

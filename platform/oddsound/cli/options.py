@@ -43,28 +43,45 @@ def _memory(_context: click.Context, _option: click.Parameter, value: str | None
     return round(given * 2**30)
 
 
+_EPOCHS = click.option("--epochs", type=click.IntRange(1), help="Short for --set training.epochs=N.")
+_CONFIG = click.option(
+    "--config",
+    "configs",
+    multiple=True,
+    metavar="FILE",
+    help="YAML of trial settings laid over every search space's base; `smoke` is a shipped one.",
+)
+_SET = click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="A.B=V",
+    help="One setting, e.g. loss.rho=0.1; comes before all else that gives it.",
+)
+_SPACES = click.option(
+    "--spaces",
+    type=click.Path(path_type=Path),
+    help="Folder of <machine>.yaml or default.yaml (table1: of table1.yaml).  [default: shipped]",
+)
+
+
+def settings_options(command: Command) -> Command:
+    """--spaces, --config, --epochs and --set: what the trials of a search are."""
+    for option in (_SET, _EPOCHS, _CONFIG, _SPACES):
+        command = option(command)
+    return command
+
+
 _OPTIONS = (
-    click.option("--epochs", type=click.IntRange(1), help="Short for --set training.epochs=N."),
-    click.option(
-        "--config",
-        "configs",
-        multiple=True,
-        metavar="FILE",
-        help="YAML of trial settings laid over every search space's base; `smoke` is a shipped one.",
-    ),
+    _EPOCHS,
+    _CONFIG,
     click.option(
         "--weights",
         multiple=True,
         metavar="NAME=FILE",
         help="The checkpoint that model.pretrained NAME means, e.g. audioset=cnn.pth.",
     ),
-    click.option(
-        "--set",
-        "settings",
-        multiple=True,
-        metavar="A.B=V",
-        help="One setting, e.g. loss.rho=0.1; comes before all else that gives it.",
-    ),
+    _SET,
     click.option(
         "--seed",
         default=0,
@@ -135,11 +152,7 @@ _OPTIONS = (
 )
 
 _SEARCH_OPTIONS = (
-    click.option(
-        "--spaces",
-        type=click.Path(path_type=Path),
-        help="Folder of <machine>.yaml or default.yaml (table1: of table1.yaml).  [default: shipped]",
-    ),
+    _SPACES,
     click.option(
         "--asha", is_flag=True, help="Stop trials early that are worse than most at the same epoch (ASHA)."
     ),

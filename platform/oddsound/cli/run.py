@@ -71,7 +71,6 @@ def run_all(
     from oddsound.search.driver import sole_driver
     from oddsound.search.interrupts import Interrupts
     from oddsound.search.resources import refuse_here
-    from oddsound.search.space import load_space, read_space, spaces_folder
     from oddsound.submission.authors import read_authors
 
     out = out.absolute()  # workers have a folder of their own
@@ -83,12 +82,7 @@ def run_all(
         authors = read_authors(options["authors"])
         overlays = overrides(options)
         index = index_folder(data, machines)
-        spaces = [
-            read_space(machine, (options["spaces"] or spaces_folder()) / f"{space}.yaml", overlays)
-            if space
-            else load_space(machine, overlays, options["spaces"])
-            for machine in index.machines
-        ]
+        spaces = wanted_spaces(index.machines, space, options["spaces"], overlays)
         stages.refuse_unusable(index, spaces)
         with sole_driver(out) as signs:
             if signs.predecessor:
@@ -98,6 +92,19 @@ def run_all(
             if stages.searched(out, record):
                 finish(out, record, authors, options["pinned"])
             stages.refuse_failures(outcome, out)
+
+
+def wanted_spaces(
+    machines: Sequence[str], space: str | None, folder: Path | None, overlays: Sequence[Mapping[str, Any]]
+) -> list[SearchSpace]:
+    """The search space of each machine type in `folder` (the shipped ones), or the one that is named
+    `space` for all of them."""
+    from oddsound.search.space import load_space, read_space, spaces_folder
+
+    if space is None:
+        return [load_space(machine, overlays, folder) for machine in machines]
+    path = (folder or spaces_folder()) / f"{space}.yaml"
+    return [read_space(machine, path, overlays) for machine in machines]
 
 
 def prepare_ray(address: str, insecure: bool) -> None:
