@@ -17,6 +17,7 @@ _SHOWN = ("torch", "ray", "optuna", "mlflow", "timm")
 _EXTRAS = {
     "imagenet": "weights that the shipped search spaces try",
     "jobs": "`ray job submit`",
+    "dashboard": "`oddsound serve optuna`",
     "server": "`oddsound serve mlflow --accounts`",
 }
 """The optional parts, and what they are for."""

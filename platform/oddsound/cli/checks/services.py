@@ -15,7 +15,7 @@ from oddsound.errors import ConfigError, TrackingError
 from oddsound.search.address import LOCAL, host_and_port, knock
 from oddsound.search.auth import ANSWERED, REFUSED, ask_with, find_token
 
-PORTS = (("serve mlflow", 5000), ("serve ray", 6379))
+PORTS = (("serve mlflow", 5000), ("serve ray", 6379), ("serve optuna", 8080))
 _PATIENCE_S = 7.0
 """For a process that imports Ray and asks; the whole command is to take less than 10 s."""
 _LOCK_S = 2.0
