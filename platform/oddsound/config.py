@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
@@ -24,7 +24,8 @@ Rate = Annotated[float, Field(gt=0, le=1)]
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Model = TypeVar("Model", bound=BaseModel)
-
+Where = str | Callable[[tuple[int | str, ...]], str]
+"""A name for where settings come from, or what names it for the setting at a path."""
 
 IDENTITY_FORMAT = 3
 """Goes up whenever a default changes its value, for identities leave defaults out, and in a released
@@ -45,21 +46,28 @@ RecipeName = Literal[
 class Strict(BaseModel):
     """Frozen, and any key it doesn't know is an error."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 class FeatureConfig(Strict):
     """The log-mel front end (§3); whatever stands here is part of the cache's key."""
 
     sample_rate: Count = 16_000
+    """Hz; recordings of another rate are refused."""
     n_fft: Count = 1024
+    """Samples of an analysis window."""
     hop_length: Count = 512
+    """Samples from one frame to the next."""
     n_mels: Count = 128
+    """Mel bands."""
     f_min: Annotated[float, Field(ge=0)] = 0.0
+    """Hz, where the lowest band begins."""
     f_max: Positive = 8_000.0
+    """Hz, where the highest band ends; half the sample rate at most."""
     center: bool = False
     """Frames centred on multiples of the hop, the ends reflected: the baselines' 313 frames for 311."""
     mel_scale: Literal["htk", "slaney"] = "htk"
+    """How bands are spaced: torchaudio's default, or librosa's."""
     mel_norm: Literal["none", "slaney"] = "none"
     """slaney: each band's triangle has unit area, as librosa's."""
     power_floor: Positive = 1e-10
@@ -124,26 +132,38 @@ class ModelConfig(Strict):
     pretrained_sha256: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = ""
     """Of the file that those weights come from; the search fills it in."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    """Share of the backbone's pooled features that is dropped in training."""
     ae_view: Literal["vectors", "segment"] = "vectors"
     """vectors: v_AE is the mean over vectors of `ae_context` frames. segment: one vector a segment."""
     ae_context: Count = 5
+    """Frames that the autoencoder sees at once."""
     ae_hidden: Count = 128
+    """Width of its hidden layers."""
     ae_bottleneck: Count = 32
+    """Width of its narrowest layer."""
     projection: Count = 256
+    """Width of both projections, in which eq. 4 compares the branches."""
     normalise: Literal["none", "backbone", "projection"] = "projection"
     """What is scaled to unit length before eq. 4; but for `projection` its value has no lower bound."""
     standardise: Literal["none", "per_machine"] = "none"
+    """per_machine: each mel band is scaled by its mean and deviation over the machine type's training
+    clips."""
 
 
 class LossConfig(Strict):
     """eq. 1, 2, 4 and 5."""
 
     contrastive: Literal["eq4", "nt_xent"] = "eq4"
-    """nt_xent: symmetric, with the positive pair in the denominator, as the authors' code has it."""
+    """eq4: as printed. nt_xent: symmetric, with the positive pair in the denominator, as the authors' code
+    has it."""
     rho: Positive = 0.07
+    """The temperature ρ of eq. 4."""
     reconstruction_weight: Weight = 1.0
+    """Of eq. 1 in eq. 5."""
     section_weight: Weight = 1.0
+    """Of eq. 2, the cross entropy, in eq. 5."""
     contrastive_weight: Weight = 1.0
+    """Of eq. 4 in eq. 5."""
     hard_fraction: Rate = 1.0
     """Share of a batch, the clips of the highest cross entropy, that eq. 2 averages; 1 is all of it."""
 
@@ -152,9 +172,13 @@ class TrainingConfig(Strict):
     """§3: 300 epochs of batches of 32, learning rates halved every 30 epochs, Adam."""
 
     epochs: Count = 300
+    """Rounds of as many draws as there are training clips, or segments where they are cut."""
     batch_size: Annotated[int, Field(ge=2)] = 32
+    """Clips, or segments where they are cut, of a step."""
     lr_autoencoder: Rate = 1e-3
+    """Adam's learning rate of the autoencoder."""
     lr_backbone: Rate = 1e-3
+    """Adam's learning rate of everything else."""
     halve_every: Annotated[int, Field(ge=0)] = 30
     """Epochs between two halvings of the learning rates; 0 leaves them as they are."""
     target_share: Fraction = 0.2
@@ -174,19 +198,26 @@ class TrainingConfig(Strict):
     precision: Literal["float32", "bfloat16"] = "float32"
     """bfloat16: the backbone's convolutions under autocast; losses and scores stay float32."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    """Of everything that is random in a trial; a search gives it, from --seed on."""
 
 
 class TrialConfig(Strict):
     """Everything that decides a trial's outcome. Same hash, same data, same machine = same scores."""
 
     machine: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+    """The machine type, as its folder is named."""
     recipe: Literal["", RecipeName] = ""
     """The system of Table 1 that this is, if it is one."""
     features: FeatureConfig = FeatureConfig()
+    """The log-mel front end (§3); whatever stands here is part of the cache's key."""
     augment: AugmentConfig = AugmentConfig()
+    """What is done to a batch (§2.4)."""
     model: ModelConfig = ModelConfig()
+    """The autoencoder of Table 2, the backbone, and the two projections (§2.3, §3.2)."""
     loss: LossConfig = LossConfig()
+    """eq. 1, 2, 4 and 5."""
     training: TrainingConfig = TrainingConfig()
+    """Epochs, batches, learning rates, and which epoch counts (§3)."""
 
     @property
     def identity(self) -> str:
@@ -199,12 +230,19 @@ class TrialConfig(Strict):
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
 
-def validated(model: type[Model], values: Mapping[str, Any], where: str) -> Model:
+def validated(model: type[Model], values: Mapping[str, Any], where: Where) -> Model:
     """`model` built from `values`, or a ConfigError that says where, what and what was near."""
     try:
         return model.model_validate(dict(values))
     except ValidationError as error:
-        raise ConfigError(f"{where}: " + "; ".join(_explain(model, e) for e in error.errors())) from error
+        raise ConfigError(_explained(model, error, where)) from error
+
+
+def _explained(model: type[BaseModel], error: ValidationError, where: Where) -> str:
+    """What is wrong, each with its place; a name that is the same for all is said once."""
+    if isinstance(where, str):
+        return f"{where}: " + "; ".join(_explain(model, e) for e in error.errors())
+    return "; ".join(f"{where(e['loc'])}: {_explain(model, e)}" for e in error.errors())
 
 
 def _explain(model: type[BaseModel], error: Any) -> str:

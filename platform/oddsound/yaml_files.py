@@ -1,12 +1,13 @@
 """YAML as users write it, read strictly.
 
 Beyond PyYAML's safe loader: a key that stands twice in a mapping is an error, so are anchors and
-aliases (they can explode), and `1e-3` is a number.
+aliases (they can explode), `1e-3` is a number, and a mapping knows at which line and column its keys are.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,27 @@ import yaml
 from oddsound.errors import ConfigError
 
 MAX_BYTES = 1 << 20
+Place = tuple[int | str, ...]
+"""Keys and list places from the document's top to a value."""
+
+
+class Placed(dict[str, Any]):
+    """A mapping that knows where it was written: `where` as a whole, `marks` by place the line and column,
+    both from 1."""
+
+    def __init__(
+        self, values: Mapping[str, Any], where: str, marks: Mapping[Place, tuple[int, int]] | None = None
+    ) -> None:
+        super().__init__(values)
+        self.where, self.marks = where, dict(marks or {})
+
+    def at(self, place: Place) -> str:
+        """`file:line:column` of the key at `place`, or of the nearest around it that stands there."""
+        for length in range(len(place), 0, -1):
+            if place[:length] in self.marks:
+                line, column = self.marks[place[:length]]
+                return f"{self.where}:{line}:{column}"
+        return self.where
 
 
 class _StrictLoader(yaml.SafeLoader):
@@ -41,9 +63,11 @@ _StrictLoader.add_implicit_resolver(
 
 
 def parse_yaml(text: str, where: str) -> Any:
-    """The document in `text`. Raises ConfigError by line and column."""
+    """The document in `text`; a mapping is a `Placed` one. Raises ConfigError by line and column."""
     try:
-        return yaml.load(text, Loader=_StrictLoader)
+        loader = _StrictLoader(text)
+        node = loader.get_single_node()
+        value = None if node is None else loader.construct_document(node)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         at = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
@@ -52,9 +76,22 @@ def parse_yaml(text: str, where: str) -> Any:
         raise ConfigError(
             f"{where}: not YAML ({type(error).__name__}: {str(error).splitlines()[0]})"
         ) from error
+    return Placed(value, where, dict(_marks(node))) if node and isinstance(value, dict) else value
 
 
-def read_mapping(path: Path) -> dict[str, Any]:
+def _marks(node: yaml.Node, place: Place = ()) -> Iterator[tuple[Place, tuple[int, int]]]:
+    """Where each key and each item of a list begins."""
+    inner: list[tuple[int | str, yaml.Node, yaml.Node]] = []
+    if isinstance(node, yaml.MappingNode):
+        inner = [(key.value, key, value) for key, value in node.value]
+    elif isinstance(node, yaml.SequenceNode):
+        inner = [(number, item, item) for number, item in enumerate(node.value)]
+    for name, begins, value in inner:
+        yield (*place, name), (begins.start_mark.line + 1, begins.start_mark.column + 1)
+        yield from _marks(value, (*place, name))
+
+
+def read_mapping(path: Path) -> Placed:
     """The mapping in the YAML file at `path`. Raises ConfigError where there is none."""
     try:
         if path.stat().st_size > MAX_BYTES:
@@ -63,6 +100,12 @@ def read_mapping(path: Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: can't be read ({error})") from error
     document = parse_yaml(text, str(path))
-    if not isinstance(document, dict):
+    if not isinstance(document, Placed):
         raise ConfigError(f"{path}: expected a mapping of keys to values")
     return document
+
+
+def scalar(value: Any) -> str:
+    """`value` as YAML writes it, on one line, so that `parse_yaml` reads the same."""
+    written = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=10**6)
+    return str(written).removesuffix("...\n").rstrip("\n")

@@ -14,7 +14,8 @@ from ray.core.generated.autoscaler_pb2 import ClusterConfig, NodeGroupConfig
 
 from oddsound.config import TrialConfig
 from oddsound.errors import CacheError, ConfigError
-from oddsound.search.cluster import LOCAL, cluster
+from oddsound.search.address import LOCAL
+from oddsound.search.cluster import cluster
 from oddsound.search.resources import AUTO, Node, Resources, fitting, measure, measured, node_types
 
 pytestmark = [

@@ -5,7 +5,8 @@ import os
 import pytest
 import ray
 
-from oddsound.search.cluster import LOCAL, WORKER_ENVIRONMENT, cluster
+from oddsound.search.address import LOCAL
+from oddsound.search.cluster import WORKER_ENVIRONMENT, cluster
 
 
 def _malloc() -> dict[str, str]:

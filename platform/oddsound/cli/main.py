@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -10,22 +11,29 @@ import click
 
 from oddsound import __version__
 from oddsound.cli.compare import compare
+from oddsound.cli.config import config
 from oddsound.cli.data import data
 from oddsound.cli.demo import demo
+from oddsound.cli.doctor import doctor
 from oddsound.cli.ensemble import ensemble
 from oddsound.cli.evaluate import evaluate
+from oddsound.cli.features import features
+from oddsound.cli.init import init
 from oddsound.cli.plan import plan
 from oddsound.cli.predict import predict
 from oddsound.cli.pretrain import pretrain
 from oddsound.cli.refit import refit
+from oddsound.cli.register import register
 from oddsound.cli.run import run
 from oddsound.cli.search import search
 from oddsound.cli.serve import serve
+from oddsound.cli.show import show
 from oddsound.cli.status import status
 from oddsound.cli.submission import submission
 from oddsound.cli.submit import submit
 from oddsound.cli.sync import sync
 from oddsound.cli.table1 import table1
+from oddsound.cli.trials import trials
 from oddsound.errors import DataError, OddsoundError
 
 
@@ -42,23 +50,31 @@ _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 @click.group(cls=_Commands, context_settings=_CONTEXT)
 @click.version_option(__version__, prog_name="oddsound")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
-def oddsound(debug: bool) -> None:
+@click.pass_context
+def oddsound(context: click.Context, /, debug: bool) -> None:
     """Tune, ensemble and ship detectors of anomalous machine sounds.
 
     \b
       oddsound demo                     everything, small, on synthetic machines
+      oddsound doctor                   is this machine ready?
+      oddsound init                     a YAML of one run, to fill in
+      oddsound config show              what a trial would be, and why
       oddsound data get dcase2021 DIR   the challenge's own recordings, fetched and unpacked
       oddsound data check DATA          is this folder of recordings usable?
+      oddsound features DATA --cache C  the features that a search would build first
       oddsound pretrain CORPUS          weights for the backbone, from a labelled sound corpus
       oddsound plan DATA                how long would a search take?
       oddsound run DATA --out RUN       search, register, fuse, write the submission
       oddsound search DATA --out RUN    the search alone; --resume RUN goes on with one
       oddsound status RUN               done, running, failed, best, time left
+      oddsound trials RUN               a row each: omega, AUC, what was searched
+      oddsound show RUN TRIAL           everything of one trial
       oddsound table1 DATA              the paper's Table 1, line by line
       oddsound refit RUN DATA           the best trials again, on all recordings
       oddsound predict --model M DIR    score new clips with a registered model
       oddsound serve mlflow RUN         look at the trials in a browser
       oddsound ensemble RUN             every fusion of the best trials, side by side
+      oddsound register RUN             the best trials as versions of MLflow's models, again
       oddsound submit RUN               S1-S4 as the challenge's package
       oddsound evaluate SCORES          AUC, pAUC and omega of score files
       oddsound compare A B              is one system better than another?
@@ -66,22 +82,31 @@ def oddsound(debug: bool) -> None:
     stdout is data, stderr is talk. Exit codes: 0 done, 2 usage or settings, 3 data, 4 tracking,
     5 a search ended with failed trials, 130 interrupted: the same command goes on.
     """
+    if os.environ.get("NO_COLOR"):
+        context.color = False
 
 
 for _command in (
     demo,
+    doctor,
+    init,
+    config,
     data,
+    features,
     pretrain,
     plan,
     run,
     search,
     status,
+    trials,
+    show,
     table1,
     refit,
     sync,
     serve,
     predict,
     ensemble,
+    register,
     submit,
     submission,
     evaluate,

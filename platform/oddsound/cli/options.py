@@ -45,23 +45,52 @@ def _memory(_context: click.Context, _option: click.Parameter, value: str | None
     return round(given * 2**30)
 
 
+_EPOCHS = click.option("--epochs", type=click.IntRange(1), help="Short for --set training.epochs=N.")
+_CONFIG = click.option(
+    "--config",
+    "configs",
+    multiple=True,
+    metavar="FILE",
+    help="YAML of trial settings laid over every search space's base; `smoke` is a shipped one.",
+)
+_SET = click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="A.B=V",
+    help="One setting, e.g. loss.rho=0.1; comes before all else that gives it.",
+)
+_SPACES = click.option(
+    "--spaces",
+    type=click.Path(path_type=Path),
+    help="Folder of <machine>.yaml or default.yaml (table1: of table1.yaml).  [default: shipped]",
+)
+
+
+def settings_options(command: Command) -> Command:
+    """--spaces, --config, --epochs and --set: what the trials of a search are."""
+    for option in (_SET, _EPOCHS, _CONFIG, _SPACES):
+        command = option(command)
+    return command
+
+
 _OPTIONS = (
-    click.option("--epochs", type=click.IntRange(1), help="Short for --set training.epochs=N."),
-    click.option(
-        "--config",
-        "configs",
-        multiple=True,
-        metavar="FILE",
-        help="YAML of trial settings laid over every search space's base; `smoke` is a shipped one.",
-    ),
+    _EPOCHS,
+    _CONFIG,
     click.option(
         "--weights",
         multiple=True,
         metavar="NAME=FILE",
         help="The checkpoint that model.pretrained NAME means, e.g. audioset=cnn.pth.",
     ),
-    click.option("--set", "settings", multiple=True, metavar="A.B=V", help="One setting, e.g. loss.rho=0.1."),
-    click.option("--seed", default=0, show_default=True, type=click.IntRange(0)),
+    _SET,
+    click.option(
+        "--seed",
+        default=0,
+        show_default=True,
+        type=click.IntRange(0),
+        help="Of the search's draws, and of every trial's training.",
+    ),
     click.option(
         "--tracking-uri", help="An MLflow server or sqlite:///FILE.  [default: OUT/mlflow/mlflow.db]"
     ),
@@ -75,13 +104,19 @@ _OPTIONS = (
         "--memory-per-trial",
         callback=_memory,
         metavar="GIB|auto",
-        help="Memory that a trial is given room for; auto measures it.  [default: not looked at]",
+        help="Memory in GiB that a trial is given room for; auto measures it.  [default: not looked at]",
     ),
-    click.option("--cpus-per-trial", default=1.0, show_default=True, type=click.FloatRange(0, min_open=True)),
+    click.option(
+        "--cpus-per-trial",
+        default=1.0,
+        show_default=True,
+        type=click.FloatRange(0, min_open=True),
+        help="CPUs that Ray counts for a trial, and its threads.",
+    ),
     click.option(
         "--gpus-per-trial",
         type=click.FloatRange(0),
-        help="A fraction shares one.  [default: by measured memory, where there are any]",
+        help="GPUs of a trial; a fraction shares one.  [default: by measured memory, where there are any]",
     ),
     click.option(
         "--retries",
@@ -102,22 +137,24 @@ _OPTIONS = (
         type=click.Path(path_type=Path),
         help="Folder on each node's own disk that features are copied to.  [default: read where they lie]",
     ),
-    click.option("--ray-address", default="local", show_default=True, help="Of a running Ray cluster."),
+    click.option(
+        "--ray-address", default="local", show_default=True, help="HOST:PORT of a running Ray cluster."
+    ),
     click.option("--insecure", is_flag=True, help="Use a Ray cluster that has no token authentication."),
     click.option(
         "--accept-change",
         is_flag=True,
         help="Go on though settings, recordings or code are not those that OUT was begun with.",
     ),
-    click.option("--cache", type=click.Path(path_type=Path), help="Of features.  [default: OUT/features]"),
+    click.option(
+        "--cache",
+        type=click.Path(path_type=Path),
+        help="Folder of the feature caches.  [default: OUT/features]",
+    ),
 )
 
 _SEARCH_OPTIONS = (
-    click.option(
-        "--spaces",
-        type=click.Path(path_type=Path),
-        help="Folder of <machine>.yaml or default.yaml (table1: of table1.yaml).  [default: shipped]",
-    ),
+    _SPACES,
     click.option(
         "--asha", is_flag=True, help="Stop trials early that are worse than most at the same epoch (ASHA)."
     ),
@@ -153,7 +190,11 @@ def run_options(
     submission.
     """
     trials = click.option(
-        "--trials", default=n_trials, show_default=True, type=click.IntRange(1), help="For each machine type."
+        "--trials",
+        default=n_trials,
+        show_default=True,
+        type=click.IntRange(1),
+        help="Trials of each machine type.",
     )
     options = [
         *([trials] if n_trials is not None else []),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from oddsound.cli.file_command import FileCommand, file_option
 from oddsound.cli.options import machines_option, run_options
 
 if TYPE_CHECKING:
@@ -26,8 +27,9 @@ def _counts(_context: click.Context, _option: click.Parameter, value: str | None
     return counts
 
 
-@click.command()
+@click.command(cls=FileCommand)
 @click.argument("data", type=click.Path(path_type=Path))
+@file_option
 @click.option("--out", type=click.Path(path_type=Path), help="Of the run to come; nothing is written there.")
 @machines_option("all that DATA has")
 @run_options(n_trials=20)

@@ -51,7 +51,7 @@ _SHORT = {
 @click.option("--tracking-uri", help="An MLflow server or sqlite:///FILE.  [default: OUT/mlflow/mlflow.db]")
 @click.option("--cpus", type=click.FloatRange(0, min_open=True), help="[default: all of a node]")
 @click.option("--gpus", type=click.FloatRange(0), help="[default: 1 where there are any]")
-@click.option("--ray-address", default="local", show_default=True, help="Of a running Ray cluster.")
+@click.option("--ray-address", default="local", show_default=True, help="HOST:PORT of a running Ray cluster.")
 @click.option("--insecure", is_flag=True, help="Use a Ray cluster that has no token authentication.")
 def pretrain(corpus: Path, out: Path, **options: Any) -> None:
     """Teach the detector's backbone the labels of CORPUS and register the weights.

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from oddsound.cli.file_command import FileCommand, file_option
 from oddsound.cli.options import machines_option, run_options
 
 if TYPE_CHECKING:
@@ -22,13 +23,15 @@ if TYPE_CHECKING:
     from oddsound.submission.authors import Authors
     from oddsound.tracking.store import Store
     from oddsound.training.early_stops import Asha
+    from oddsound.yaml_files import Placed
 
 Finish = Callable[[Path, "RunRecord", "Authors", Sequence[str]], None]
 """What is done with a run's folder once its search is over; the last are the pinned machine types."""
 
 
-@click.command()
+@click.command(cls=FileCommand)
 @click.argument("data", type=click.Path(path_type=Path))
+@file_option
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The run's folder.")
 @machines_option("all that DATA has")
 @run_options(n_trials=20)
@@ -40,6 +43,7 @@ def run(data: Path, out: Path, machines: list[str] | None, **options: Any) -> No
       oddsound run data/dcase2021 --out runs/fan --machines fan --trials 40 --epochs 100
       oddsound run data/dcase2021 --out runs/quick --config smoke --set training.epochs=3
       oddsound run my_machines --out runs/own --resample --clip-seconds 10
+      oddsound run --file run.yaml --trials 40                  (see `oddsound init`)
 
     DATA has a layout of the challenge, or plain folders: <machine>/normal and, to measure with,
     <machine>/anomaly; or one machine's WAVs, all of them normal.
@@ -67,11 +71,10 @@ def run_all(
     prepare_ray(options["ray_address"], options["insecure"])  # before ray is imported
     from oddsound.cli import stages
     from oddsound.cli.recordings import index_recordings
-    from oddsound.search.cluster import LOCAL, knock
+    from oddsound.search.address import LOCAL, knock
     from oddsound.search.driver import sole_driver
     from oddsound.search.interrupts import Interrupts
     from oddsound.search.resources import refuse_here
-    from oddsound.search.space import load_space, read_space, spaces_folder
     from oddsound.submission.authors import read_authors
 
     out = out.absolute()  # workers have a folder of their own
@@ -83,12 +86,7 @@ def run_all(
         authors = read_authors(options["authors"])
         overlays = overrides(options)
         index = index_recordings(data, machines, out / "recordings", options, overlays)
-        spaces = [
-            read_space(machine, (options["spaces"] or spaces_folder()) / f"{space}.yaml", overlays)
-            if space
-            else load_space(machine, overlays, options["spaces"])
-            for machine in index.machines
-        ]
+        spaces = wanted_spaces(index.machines, space, options["spaces"], overlays)
         stages.refuse_unusable(index, spaces)
         with sole_driver(out) as signs:
             if signs.predecessor:
@@ -98,6 +96,19 @@ def run_all(
             if stages.searched(out, record):
                 finish(out, record, authors, options["pinned"])
             stages.refuse_failures(outcome, out)
+
+
+def wanted_spaces(
+    machines: Sequence[str], space: str | None, folder: Path | None, overlays: Sequence[Mapping[str, Any]]
+) -> list[SearchSpace]:
+    """The search space of each machine type in `folder` (the shipped ones), or the one that is named
+    `space` for all of them."""
+    from oddsound.search.space import load_space, read_space, spaces_folder
+
+    if space is None:
+        return [load_space(machine, overlays, folder) for machine in machines]
+    path = (folder or spaces_folder()) / f"{space}.yaml"
+    return [read_space(machine, path, overlays) for machine in machines]
 
 
 def prepare_ray(address: str, insecure: bool) -> None:
@@ -239,22 +250,31 @@ def _given_weights(given: Sequence[str]) -> dict[str, Path]:
     return files
 
 
-def overrides(options: dict[str, Any]) -> list[dict[str, Any]]:
-    """What --config, --set and --epochs say, in that order."""
+def overrides(options: Mapping[str, Any]) -> list[Placed]:
+    """What --config, --epochs and --set say, in that order, and where each was said."""
     from oddsound.config import nested
     from oddsound.errors import ConfigError
-    from oddsound.search.space import spaces_folder
-    from oddsound.yaml_files import parse_yaml, read_mapping
+    from oddsound.yaml_files import Placed, parse_yaml
 
-    overlays = []
-    for name in options["configs"]:
-        shipped = spaces_folder() / f"{name}.yaml"
-        overlays.append(read_mapping(shipped if "/" not in name and shipped.is_file() else Path(name)))
+    overlays = named_settings(options)
     for setting in options["settings"]:
         path, equals, value = setting.partition("=")
         if not equals or not path:
             raise ConfigError(f"--set {setting}: expected SETTING=VALUE, e.g. loss.rho=0.1")
-        overlays.append(nested({path: parse_yaml(value, f"--set {path}")}))
-    if options["epochs"]:
-        overlays.append({"training": {"epochs": options["epochs"]}})
+        place = getattr(setting, "place", f"--set {path}")
+        overlays.append(Placed(nested({path: parse_yaml(value, place)}), place))
+    return overlays
+
+
+def named_settings(options: Mapping[str, Any]) -> list[Placed]:
+    """What --config and --epochs say, where they are given."""
+    from oddsound.search.space import spaces_folder
+    from oddsound.yaml_files import Placed, read_mapping
+
+    overlays = []
+    for name in options.get("configs", ()):
+        shipped = spaces_folder() / f"{name}.yaml"
+        overlays.append(read_mapping(shipped if "/" not in name and shipped.is_file() else Path(name)))
+    if options.get("epochs"):
+        overlays.append(Placed({"training": {"epochs": options["epochs"]}}, "--epochs"))
     return overlays

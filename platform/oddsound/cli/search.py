@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from oddsound.cli.file_command import FileCommand, file_option, has_file
 from oddsound.cli.options import machines_option, run_options
 from oddsound.cli.run import run_all
 
@@ -18,8 +19,9 @@ if TYPE_CHECKING:
     from oddsound.submission.authors import Authors
 
 
-@click.command()
+@click.command(cls=FileCommand)
 @click.argument("data", type=click.Path(path_type=Path), required=False)
+@file_option
 @click.option("--out", type=click.Path(path_type=Path), help="The run's folder.")
 @click.option("--resume", "resumed", metavar="RUN", type=click.Path(path_type=Path), help="Go on with RUN.")
 @machines_option("all that DATA has")
@@ -39,6 +41,7 @@ def search(
     \b
       oddsound search data/dcase2021 --out runs/first
       oddsound search data/dcase2021 --out runs/first --asha --max-concurrent 8
+      oddsound search --file run.yaml --trials 60
       oddsound search --resume runs/first
       oddsound search --resume runs/first --trials 60
 
@@ -48,6 +51,8 @@ def search(
     """
     space = None
     if resumed is not None:
+        if has_file(context):
+            raise click.UsageError("--resume RUN goes on with what RUN was begun with; leave --file out")
         if data is not None or out is not None:
             raise click.UsageError("--resume RUN takes its recordings and its folder from RUN")
         out = resumed.absolute()

@@ -1,23 +1,35 @@
-"""`oddsound serve`: an MLflow server, on a laptop or for a group."""
+"""`oddsound serve`: MLflow, on a laptop or for a group; a run's studies; a Ray head."""
 
 from __future__ import annotations
 
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from oddsound.search.head import Head
 
 
 @click.group()
 def serve() -> None:
-    """Start a server."""
+    """Start a server: MLflow, a run's studies in optuna-dashboard, a Ray head.
+
+    \b
+      oddsound serve mlflow runs/first
+      oddsound serve optuna runs/first
+      oddsound serve ray
+    """
 
 
 @serve.command()
 @click.argument("database", metavar="[RUN|FILE.db]", type=click.Path(path_type=Path), required=False)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Beyond loopback only with --accounts.")
-@click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True)
+@click.option(
+    "--port", type=click.IntRange(1, 65535), default=5000, show_default=True, help="Where it listens."
+)
 @click.option(
     "--accounts", is_flag=True, help="Nobody reads or writes without name, password and permission."
 )
@@ -74,13 +86,103 @@ def mlflow(
     )
 
 
+@serve.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65535),
+    default=8080,
+    show_default=True,
+    help="On loopback, nowhere else.",
+)
+def optuna(run: Path, port: int) -> None:
+    """Look at the studies of RUN in optuna-dashboard: parameters, their importances, the course of a search.
+
+    \b
+    Examples:
+      oddsound serve optuna runs/first
+      oddsound serve optuna runs/first --port 8081
+
+    Needs `pip install 'oddsound[dashboard]'`. RUN/studies.journal is written when a search ends. Only this
+    machine is answered, and nothing can be changed. Ctrl-C or SIGTERM ends it.
+    """
+    from oddsound.search.dashboard import serve_studies
+
+    serve_studies(
+        run, port, lambda where: click.echo(f"studies of {run} on {where} (Ctrl-C ends it)", err=True)
+    )
+
+
+@serve.command()
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    help="This machine's address that other nodes reach it by.",
+)
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65535),
+    default=6379,
+    show_default=True,
+    help="Where nodes and searches ask.",
+)
+@click.option("--cpus", type=click.IntRange(0), help="Given to trials here.  [default: all]")
+@click.option("--gpus", type=click.IntRange(0), help="Given to trials here.  [default: all]")
+@click.option(
+    "--dashboard",
+    is_flag=True,
+    help="Ray's dashboard and job server on 127.0.0.1:8265; needs oddsound[jobs].",
+)
+def ray(host: str, port: int, cpus: int | None, gpus: int | None, dashboard: bool) -> None:
+    """Start a Ray head on this machine, with a token, for searches and for other nodes to join.
+
+    \b
+    Examples:
+      oddsound serve ray                                   one machine, several searches
+      oddsound serve ray --host 10.0.0.5 --cpus 0          a head for nodes that join, without trials
+      oddsound search DATA --out RUN --ray-address 127.0.0.1:6379
+
+    Prints the address; where the token lies is said beside it. Ray's ports listen on all addresses whatever
+    --host says: the token is what guards them, a firewall all the more. Ctrl-C or SIGTERM ends it and what
+    it began, no other Ray. Searches on it end with exit code 5 and can be gone on with.
+    """
+    from oddsound.search.head import Head, prepare_token, serve_head
+
+    head = Head(host, port, cpus, gpus, dashboard)
+    place, note = prepare_token()
+
+    def started() -> None:
+        click.echo(head.address)
+        for line in _about(head, place, note):
+            click.echo(line, err=True)
+
+    serve_head(head, started)
+
+
+def _about(head: Head, place: str, note: str) -> list[str]:
+    """How searches and nodes find the head."""
+    lines = [note] if note else []
+    lines += [f"token       {place}; nodes and searches elsewhere need a copy with mode 600"]
+    lines += [f"search      oddsound search DATA --out RUN --ray-address {head.address}"]
+    lines += [f"join        RAY_AUTH_MODE=token ray start --address={head.address} --block"]
+    lines += [f"dashboard   {head.dashboard_url}"] if head.dashboard else []
+    return [*lines, "Ctrl-C ends it"]
+
+
 def _listed(names: str) -> list[str]:
     return [name.strip() for name in names.split(",")] if names else []
 
 
 @serve.command()
 @click.argument("name")
-@click.option("--may", type=click.Choice(["read", "write"]), default="read", show_default=True)
+@click.option(
+    "--may",
+    type=click.Choice(["read", "write"]),
+    default="read",
+    show_default=True,
+    help="See everything, or add to it, too.",
+)
 @click.option(
     "--tracking-uri", required=True, help="The server that `oddsound serve mlflow --accounts` runs."
 )

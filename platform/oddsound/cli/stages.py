@@ -25,7 +25,7 @@ from oddsound.search.space import SearchSpace
 from oddsound.search.studies import MachinePlan, feature_name
 from oddsound.search.told import Outcome
 from oddsound.tracking.layout import Search
-from oddsound.tracking.registry import register_best
+from oddsound.tracking.registry import RegisteredVersion, register_best
 from oddsound.tracking.store import Store, open_store
 from oddsound.training.bundle import finished
 from oddsound.training.classes import refuse_unlearnable
@@ -195,13 +195,19 @@ def searched(run: Path, record: RunRecord) -> list[str]:
     return found
 
 
-def register(store: Store, record: RunRecord, machines: Sequence[str], k: int) -> None:
-    """Make the best `k` of each machine type versions of its registered model.
+def register(
+    store: Store, record: RunRecord, machines: Sequence[str], k: int
+) -> dict[str, list[RegisteredVersion]]:
+    """Make the best `k` of each machine type versions of its registered model; these, by machine type.
 
     Of all searches on the same recordings: a later, worse one takes nobody's place.
     """
-    for machine in machines:
-        register_best(store, record.dataset, machine, k, data_digest=record.machines[machine]["data"])
+    return {
+        machine: register_best(
+            store, record.dataset, machine, k, data_digest=record.machines[machine]["data"]
+        )
+        for machine in machines
+    }
 
 
 def tell_failures(outcome: Outcome) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import shutil
 import sys
@@ -94,7 +95,8 @@ def write_table(run: Path, record: RunRecord, authors: Authors, pinned: Sequence
     table = _table(run, record, machines, systems)
     notes = _notes(run, record, machines)
     files = write_table1(table, run, notes, f"oddsound {shlex.join(sys.argv[1:])}")
-    click.echo(to_text(table, color=sys.stdout.isatty(), width=shutil.get_terminal_size((100, 24)).columns))
+    in_color = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    click.echo(to_text(table, color=in_color, width=shutil.get_terminal_size((100, 24)).columns))
     stages.talk("")
     for file in files:
         stages.talk(f"table   {file}")

@@ -11,11 +11,12 @@ import secrets
 import subprocess
 import sys
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 from oddsound.errors import ConfigError
+from oddsound.search.address import LOCAL
 
-LOCAL = "local"
 _MODE = "RAY_AUTH_MODE"
 _TOKEN = "RAY_AUTH_TOKEN"
 _TOKEN_PATH = "RAY_AUTH_TOKEN_PATH"
@@ -33,6 +34,8 @@ except AuthenticationError:
 sys.exit("answered")
 """
 _PROBE_SECONDS = 60
+REFUSED, ANSWERED = "refused", "answered"
+"""What the probe says to stderr."""
 
 
 def prepare_authentication(address: str, insecure: bool) -> str:
@@ -69,23 +72,56 @@ def refuse_open_cluster(gcs_address: str) -> None:
     A cluster without authentication takes a client that sends a token without a word, so being
     connected says nothing. A process of its own asks, because Ray's token is a process's for good.
     """
-    asked = [sys.executable, "-c", _PROBE, gcs_address]
-    stranger = {name: value for name, value in os.environ.items() if name not in (_TOKEN_PATH, _KUBERNETES)}
-    stranger |= {_MODE: "token", _TOKEN: secrets.token_hex(32)}
-    try:
-        ended = subprocess.run(asked, env=stranger, capture_output=True, text=True, timeout=_PROBE_SECONDS)
-        said = ended.stderr.strip().splitlines()[-1:]
-    except subprocess.TimeoutExpired:
-        said = [f"no answer in {_PROBE_SECONDS} s"]
-    if said == ["refused"]:
+    said = ask_with(gcs_address, secrets.token_hex(32))
+    if said == REFUSED:
         return
-    found = (
-        "takes any token" if said == ["answered"] else f"does not say whether it asks for a token ({said})"
-    )
+    found = "takes any token" if said == ANSWERED else f"does not say whether it asks for a token ({said})"
     raise ConfigError(
         f"Ray at {gcs_address} {found}: everyone who reaches it runs code there; start it with "
         f"{_MODE}=token on every node, or give --insecure where nobody else reaches it"
     )
+
+
+def ask_with(gcs_address: str, token: str, patience_s: float = _PROBE_SECONDS) -> str:
+    """What the cluster at `gcs_address` (host:port) says to `token`, "" for this user's own: REFUSED,
+    ANSWERED, or something else where it isn't clear."""
+    environment = dict(os.environ)
+    if token:
+        for name in (_TOKEN_PATH, _KUBERNETES):
+            environment.pop(name, None)
+        environment[_TOKEN] = token
+    asked = [sys.executable, "-c", _PROBE, gcs_address]
+    try:
+        ended = subprocess.run(
+            asked, env=environment | {_MODE: "token"}, capture_output=True, text=True, timeout=patience_s
+        )
+    except subprocess.TimeoutExpired:
+        return f"no answer in {patience_s:g} s"
+    return "".join(ended.stderr.strip().splitlines()[-1:])
+
+
+@dataclass(frozen=True)
+class Token:
+    """Ray's token as it lies here. `mode`: RAY_AUTH_MODE; `place`: what holds it, "" where nothing does."""
+
+    mode: str
+    place: str
+    exposed: bool
+    """Whether group or others may read it."""
+
+
+def find_token() -> Token:
+    """Where Ray would take its token from; nothing is changed. Raises ConfigError for a file that is named
+    and holds none."""
+    mode = os.environ.get(_MODE, "").lower()
+    if os.environ.get(_TOKEN):
+        return Token(mode, _TOKEN, False)
+    if _on_kubernetes():
+        return Token(mode, _KUBERNETES, False)
+    file = _named_file() or _default_file()
+    if not _holds_token(file):
+        return Token(mode, "", False)
+    return Token(mode, str(file), _readable_by_others(file))
 
 
 def _private_token() -> str:

@@ -6,7 +6,6 @@ import gc
 import logging
 import os
 import signal
-import socket
 import sys
 import threading
 import time
@@ -17,12 +16,12 @@ from typing import Any
 import ray
 from ray.exceptions import AuthenticationError
 
-from oddsound.errors import ConfigError, Interrupted, SearchError
+from oddsound.errors import Interrupted, SearchError
+from oddsound.search.address import LOCAL, LOOK_S, answers, knock
 from oddsound.search.auth import refuse_open_cluster
 from oddsound.search.guard import guarded
 from oddsound.search.interrupts import Interrupts
 
-LOCAL = "local"
 _OBJECT_STORE_BYTES = 256 << 20
 _QUIET = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
@@ -37,7 +36,6 @@ WORKER_ENVIRONMENT = {
 """What glibc reads when a worker starts; what the driver's own environment sets stays. Freed memory is kept
 then, not given back to the kernel and zeroed again for the next tensor: a step of EfficientNet-B0 takes
 about two thirds of the time, for a fifth more memory (docs/results/bench.md)."""
-_LOOK_S = 2.0
 _PATIENCE_S = {True: 10.0, False: 50.0}
 """How long a head may be silent: a local one doesn't come back, another may be restarted. Ray itself ends
 the process after 60 s, with an abort."""
@@ -66,21 +64,6 @@ def cluster(
                 yield
         finally:
             _shut_down()
-
-
-def knock(address: str) -> None:
-    """Raises ConfigError where nobody answers at host:port: Ray would try for minutes, aloud."""
-    host, _, port = address.rpartition(":")
-    if host and port.isdigit() and not _answers(host, int(port)):
-        raise ConfigError(f"Ray at {address}: nobody answers there; start the cluster, or mend --ray-address")
-
-
-def _answers(host: str, port: int) -> bool:
-    try:
-        with socket.create_connection((host.strip("[]"), port), timeout=_LOOK_S):
-            return True
-    except OSError:
-        return False
 
 
 def _connect(address: str, local: bool) -> None:
@@ -136,8 +119,8 @@ class _HeadWatch(threading.Thread):
         self.over.set()
 
     def run(self) -> None:
-        while not self.over.wait(_LOOK_S):
-            if not _answers(self._host, self._port):
+        while not self.over.wait(LOOK_S):
+            if not answers(self._host, self._port):
                 if self._is_interrupted or time.monotonic() - self._heard > self._patience_s:
                     self._end(f"Ray's head at {self._address} is gone")
             elif not self._is_a_node():

@@ -17,7 +17,8 @@ from ray import tune
 
 from oddsound.errors import DataError, Interrupted, OddsoundError, SearchError
 from oddsound.features.corpus_cache import open_corpus_cache
-from oddsound.search.cluster import LOCAL, cluster
+from oddsound.search.address import LOCAL
+from oddsound.search.cluster import cluster
 from oddsound.search.interrupts import Interrupts, StopAtReport
 from oddsound.search.resources import Resources, fitting, node_types
 from oddsound.training.pretrain_bundle import PretrainBundle

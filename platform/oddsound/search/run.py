@@ -13,7 +13,8 @@ from typing import Any
 import optuna
 from ray import tune
 
-from oddsound.search.cluster import LOCAL, cluster
+from oddsound.search.address import LOCAL
+from oddsound.search.cluster import cluster
 from oddsound.search.driver import Signs
 from oddsound.search.early_stopping import MachineSchedulers
 from oddsound.search.interrupts import Interrupts, StopAtReport

@@ -22,6 +22,7 @@ import difflib
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -31,15 +32,14 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
-from pydantic import Field
 
 import oddsound
-from oddsound.config import Strict, TrialConfig, flattened, nested, overlay, validated
+from oddsound.config import TrialConfig, flattened, nested, overlay, validated
 from oddsound.errors import ConfigError
 from oddsound.recipes import Reading, recipe_settings
-from oddsound.yaml_files import read_mapping
+from oddsound.search.space_yaml import Dimension, Layers, Scalar, SpaceFile, has
+from oddsound.yaml_files import Placed, read_mapping
 
-Scalar = bool | int | float | str
 SEED = "training.seed"
 WEIGHTS = "model.pretrained_sha256"
 LISTED = "configuration"
@@ -54,36 +54,6 @@ _PREPARED = (
     "training.labels",
 )
 """Settings beside the front end's that something is made ready for before the first trial."""
-
-
-class Dimension(Strict):
-    """One searched setting: `choices`, or a range from `low` to `high`, both included."""
-
-    choices: list[Scalar] | None = None
-    low: int | float | None = None
-    high: int | float | None = None
-    log: bool = False
-
-    def distribution(self) -> BaseDistribution:
-        """Integers where both ends are. Raises ValueError where this is neither a range nor choices."""
-        if self.choices is not None and self.low is None and self.high is None:
-            return CategoricalDistribution(self.choices)
-        if self.choices is None and self.low is not None and self.high is not None:
-            if isinstance(self.low, int) and isinstance(self.high, int):
-                return IntDistribution(self.low, self.high, log=self.log)
-            return FloatDistribution(self.low, self.high, log=self.log)
-        raise ValueError("give either choices, or low and high")
-
-
-class SpaceFile(Strict):
-    """The YAML's keys."""
-
-    base: dict[str, Any] = Field(default_factory=dict)
-    space: dict[str, Dimension] = Field(default_factory=dict)
-    paper: dict[str, Scalar] = Field(default_factory=dict)
-    sampler: Literal["tpe", "grid"] = "tpe"
-    recipes: Reading = Reading()
-    configurations: list[dict[str, Any]] = Field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -240,54 +210,71 @@ def load_space(
     `overrides` are laid over its base, one after another. A searched setting that an override names, or
     the recipe that it names, is no longer searched: it has that value in every trial.
     """
+    return read_space(machine, space_path(machine, folder), overrides)
+
+
+def space_path(machine: str, folder: Path | None = None) -> Path:
+    """The file of `machine`'s space in `folder`, the shipped ones for None."""
     folder = folder or spaces_folder()
     own = folder / f"{machine}.yaml"
-    path = own if own.is_file() else folder / "default.yaml"
-    return read_space(machine, path, overrides)
+    return own if own.is_file() else folder / "default.yaml"
 
 
 def read_space(machine: str, path: Path, overrides: Sequence[Mapping[str, Any]] = ()) -> SearchSpace:
     """The space in the file at `path`. Raises ConfigError by file and setting."""
-    file = validated(SpaceFile, read_mapping(path), str(path))
+    document = read_mapping(path)
+    file = validated(SpaceFile, document, document.at)
     fixed = overlay({}, *overrides)
+    layers = Layers(machine, document, overrides)
     if file.configurations:
-        return _listed(machine, file, fixed, path)
-    for taken, how in (("machine", "--machines"), (SEED, "--seed")):
-        if _names(overlay(file.base, fixed), taken):
-            raise ConfigError(f"search space of {machine}: {taken}: is given by {how}, not by a setting")
-    reading = fixed.pop("recipes", {})
-    if not isinstance(reading, Mapping):
-        raise ConfigError(f"recipes: expected settings such as recipes.profile=authors, got {reading!r}")
-    validated(
-        TrialConfig,
-        {"machine": machine, **overlay(file.base, fixed)},
-        f"settings of {machine} ({path.name}, --config, --set)",
-    )
-    read = validated(Reading, file.recipes.model_dump() | dict(reading), f"recipes of {machine}")
+        return _listed(machine, file, fixed, layers)
+    _refuse_given(overlay(file.base, fixed), layers)
+    reading = _reading(fixed.pop("recipes", {}), file, layers)
+    validated(TrialConfig, {"machine": machine, **overlay(file.base, fixed)}, layers.setting)
     recipe = overlay(file.base, fixed).get("recipe", "")
-    settled = overlay(recipe_settings(recipe, read) if recipe else {}, fixed)
+    settled = overlay(recipe_settings(recipe, reading) if recipe else {}, fixed)
     searched = {name: d for name, d in file.space.items() if not _names(settled, name)}
     space = SearchSpace(
         machine=machine,
         base=overlay(file.base, nested(file.paper)),
-        dimensions={name: _distribution(d, name, path) for name, d in searched.items()},
+        dimensions={name: _distribution(d, name, document) for name, d in searched.items()},
         paper={name: value for name, value in file.paper.items() if name in searched},
         fixed=fixed,
         sampler=file.sampler,
-        reading=read,
+        reading=reading,
     )
-    _refuse_unusable(space, path)
+    _refuse_unusable(space, document)
     return space
 
 
-def _listed(machine: str, file: SpaceFile, fixed: dict[str, Any], path: Path) -> ListedSpace:
+def _refuse_given(settings: Mapping[str, Any], layers: Layers) -> None:
+    """Raises ConfigError for a setting that an option of the command line gives."""
+    for taken, how in (("machine", "--machines"), (SEED, "--seed")):
+        if _names(settings, taken):
+            at = layers.setting(tuple(taken.split(".")))
+            raise ConfigError(f"{at}: {taken}: is given by {how}, not by a setting")
+
+
+def _reading(given: Any, file: SpaceFile, layers: Layers) -> Reading:
+    """How recipes are read: as the file says, and what is `given` laid over that."""
+    if not isinstance(given, Mapping):
+        expected = "expected settings such as recipes.profile=authors"
+        raise ConfigError(f"{layers.recipes(())}: recipes: {expected}, got {given!r}")
+    return validated(Reading, file.recipes.model_dump() | dict(given), layers.recipes)
+
+
+def _listed(machine: str, file: SpaceFile, fixed: dict[str, Any], layers: Layers) -> ListedSpace:
+    where = layers.document.where
     if others := sorted(file.model_fields_set - {"configurations"}):
-        raise ConfigError(f"{path}: {others[0]}: has no meaning beside configurations; remove either")
+        at = layers.document.at((others[0],))
+        raise ConfigError(f"{at}: {others[0]}: has no meaning beside configurations; remove either")
     if "recipes" in fixed or _names(fixed, SEED):
-        raise ConfigError(f"{path}: lists whole configurations; {', '.join(flattened(fixed))} can't be set")
+        raise ConfigError(f"{where}: lists whole configurations; {', '.join(flattened(fixed))} can't be set")
     listed = [
-        validated(TrialConfig, overlay(each, fixed, {"machine": machine}), f"{path}: configurations.{place}")
-        for place, each in enumerate(file.configurations)
+        validated(
+            TrialConfig, overlay(each, fixed, {"machine": machine}), partial(layers.configuration, number)
+        )
+        for number, each in enumerate(file.configurations)
     ]
     return ListedSpace.of(machine, listed, fixed)
 
@@ -303,38 +290,37 @@ def _holds(distribution: BaseDistribution, value: Any) -> bool:
     return bool(distribution.low <= value <= distribution.high)
 
 
-def _distribution(dimension: Dimension, name: str, path: Path) -> BaseDistribution:
+def _distribution(dimension: Dimension, name: str, document: Placed) -> BaseDistribution:
     try:
         return dimension.distribution()
     except ValueError as error:
-        raise ConfigError(f"{path}: space.{name}: {str(error).splitlines()[0]}") from error
+        at = document.at(("space", name))
+        raise ConfigError(f"{at}: space.{name}: {str(error).splitlines()[0]}") from error
 
 
-def _refuse_unusable(space: SearchSpace, path: Path) -> None:
+def _refuse_unusable(space: SearchSpace, document: Placed) -> None:
     known = sorted(flattened(TrialConfig(machine=space.machine).model_dump()))
     for name in space.dimensions:
         if name not in known or name in ("machine", SEED, WEIGHTS):
             near = difflib.get_close_matches(name, known, n=2) or known
-            raise ConfigError(f"{path}: space.{name}: no such setting; did you mean {' or '.join(near)}?")
+            at = document.at(("space", name))
+            raise ConfigError(f"{at}: space.{name}: no such setting; did you mean {' or '.join(near)}?")
     missing = sorted(space.dimensions.keys() - space.paper.keys())
     if missing:
-        raise ConfigError(f"{path}: paper: lacks {', '.join(missing)}; it is the first trial of the search")
+        at = document.at(("paper",))
+        raise ConfigError(f"{at}: paper: lacks {', '.join(missing)}; it is the first trial of the search")
     if space.sampler == "grid":
         space.grid()
     if space.params(space.trial(space.paper, 0)) is None:
         raise ConfigError(
-            f"{path}: paper: lies outside of the space; widen it, the paper's trial is the first"
+            f"{document.at(('paper',))}: paper: lies outside of the space; widen it, the paper's trial is "
+            "the first"
         )
 
 
 def _names(tree: Mapping[str, Any], path: str) -> bool:
     """Whether `tree` gives the dotted setting `path` a value."""
-    value: Any = tree
-    for key in path.split("."):
-        if not isinstance(value, Mapping) or key not in value:
-            return False
-        value = value[key]
-    return True
+    return has(tree, tuple(path.split(".")))
 
 
 def _at(config: TrialConfig, path: str) -> Any:

@@ -95,7 +95,8 @@ def read_authors(path: Path | None) -> Authors:
     """The authors in the YAML file at `path`, `PLACEHOLDER` for None. Raises ConfigError by key."""
     if path is None:
         return PLACEHOLDER
-    authors = validated(Authors, read_mapping(path), str(path))
+    document = read_mapping(path)
+    authors = validated(Authors, document, document.at)
     try:
         _ = authors.team
     except ConfigError as error:

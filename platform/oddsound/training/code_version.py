@@ -18,6 +18,7 @@ _DECIDE = (
     "scoring/*.py",
     "training/*.py",
     "search/space.py",
+    "search/space_yaml.py",
     "search/sampler.py",
     "search/studies.py",
 )

@@ -8,7 +8,7 @@ from tests.unit.search.fake_trials import plan
 from oddsound.cli.run import _opened
 from oddsound.cli.stages import refuse_no_rung
 from oddsound.errors import ConfigError, TrackingError
-from oddsound.search.cluster import knock
+from oddsound.search.address import knock
 from oddsound.search.record import RunRecord, write_record
 from oddsound.search.resources import Resources, refuse_here
 from oddsound.training.early_stops import Asha

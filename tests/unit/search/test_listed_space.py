@@ -72,7 +72,7 @@ def test_a_setting_is_laid_over_each(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("configurations: [{loss: {rho: -1}}]", r"fan\.yaml: configurations\.0: loss\.rho"),
+        ("configurations: [{loss: {rho: -1}}]", r"fan\.yaml:1:26: loss\.rho: input should be"),
         ("configurations: [{los: {}}]", "los: unknown key; did you mean loss"),
         ("configurations: [{}]\nsampler: grid", "sampler: has no meaning beside configurations"),
     ],

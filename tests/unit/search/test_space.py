@@ -11,6 +11,7 @@ from oddsound.config import flattened
 from oddsound.errors import ConfigError
 from oddsound.recipes import RECIPES, recipe_settings
 from oddsound.search.space import SearchSpace, load_space, read_space, spaces_folder
+from oddsound.yaml_files import Placed, parse_yaml
 
 MACHINES = ["fan", "gearbox", "pump", "slider", "valve", "ToyCar", "ToyTrain"]
 
@@ -122,6 +123,32 @@ def test_what_is_wrong_is_said_in_one_line(text: str, message: str, tmp_path: Pa
     assert "space.yaml" in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "at"),
+    [
+        ("base:\n  training: {epochs: 3}\n  loss:\n    roh: 1\n", ":4:5: loss.roh: unknown key"),
+        ("space:\n  loss.roh: {low: 1, high: 2}\n", ":2:3: space.loss.roh: no such setting"),
+        ("space:\n  loss.rho: {lo: 1, high: 2}\n", ":2:14: space.loss.rho.lo: unknown key"),
+        ("sampler: tpe\nspaces: {}\n", ":2:1: spaces: unknown key; did you mean space?"),
+        ("base: {training: {seed: 3}}\n", ":1:19: training.seed: is given by --seed"),
+        ("base: {}\nrecipes: {profile: mine}\n", ":2:11: recipes.profile: input should be"),
+        ("configurations:\n- {loss: {rho: 1}}\n- {loss: {roh: 1}}\n", ":3:11: loss.roh: unknown key"),
+    ],
+)
+def test_what_is_wrong_is_shown_by_line_and_column(text: str, at: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as refused:
+        read_space("fan", written(tmp_path, text))
+    assert f"space.yaml{at}" in str(refused.value)
+
+
+def test_an_override_that_is_wrong_is_shown_where_it_stands(tmp_path: Path) -> None:
+    over = parse_yaml("model:\n  depth: 1\nloss:\n  rho: -1\n", "mine.yaml")
+    with pytest.raises(ConfigError, match=r"^mine\.yaml:4:3: loss\.rho: input should be greater"):
+        load_space("fan", [over, Placed({"training": {"epochs": 2}}, "--set training.epochs")])
+    with pytest.raises(ConfigError, match=r"^--set loss\.rho: loss\.rho: input should be greater"):
+        load_space("fan", [Placed({"loss": {"rho": 0}}, "--set loss.rho")])
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"nowhere\.yaml: can't be read"):
         read_space("fan", tmp_path / "nowhere.yaml")
@@ -162,7 +189,10 @@ def test_recipes_can_be_read_as_the_authors_do() -> None:
     space = table1({"recipes": {"profile": "authors", "pretrained": "audioset"}})
     trial = space.trial({"recipe": "effnet_pretrain"}, 0)
     assert (trial.loss.contrastive, trial.model.pretrained) == ("nt_xent", "audioset")
-    with pytest.raises(ConfigError, match=r"recipes of fan: profile: input should be 'paper' or 'authors'"):
+    with pytest.raises(
+        ConfigError,
+        match=r"recipes of fan .*: profile: input should be 'paper' or 'authors'",
+    ):
         table1({"recipes": {"profile": "mine"}})
 
 

@@ -1,0 +1,1 @@
+"""What `oddsound doctor` looks at: a module a subject, each of functions that return findings."""
