@@ -63,12 +63,12 @@ def _built(
     data: Path, machines: list[str] | None, space: str | None, folder: Path, options: dict[str, Any]
 ) -> Sequence[MachinePlan]:
     """As the first stages of a run."""
+    from oddsound.cli.recordings import index_layout
     from oddsound.cli.run import overrides, wanted_spaces
     from oddsound.cli.stages import Ask, prepare_features, refuse_unusable
-    from oddsound.recordings.index import index_folder
     from oddsound.search.run import Conduct
 
-    index = index_folder(data, machines)
+    index = index_layout(data, machines)
     spaces = wanted_spaces(index.machines, space, options["spaces"], overrides(options))
     refuse_unusable(index, spaces)
     digests = {machine: index.digest(machine) for machine in index.machines}

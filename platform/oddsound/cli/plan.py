@@ -74,20 +74,14 @@ def plan(data: Path, machines: list[str] | None, workers: list[int], as_json: bo
 
 def _jobs(data: Path, machines: list[str] | None, options: dict[str, Any]) -> list[Job]:
     """Everything that a run would refuse is refused."""
+    from oddsound.cli.recordings import index_layout
     from oddsound.cli.run import overrides
     from oddsound.cli.stages import refuse_unusable
-    from oddsound.errors import DataError
-    from oddsound.recordings.index import index_folder
-    from oddsound.recordings.plain import is_plain
     from oddsound.search.plan import Job
     from oddsound.search.space import load_space
 
     overlays = overrides(options)
-    if is_plain(data):
-        raise DataError(
-            f"{data}: plain folders; `oddsound data prepare {data} DIR` makes clips of them to plan for"
-        )
-    index = index_folder(data, machines)
+    index = index_layout(data, machines)
     spaces = [load_space(machine, overlays, options["spaces"]) for machine in index.machines]
     refuse_unusable(index, spaces)
     return [Job.of(s, index.of(s.machine), options["trials"], options["seed"]) for s in spaces]

@@ -65,6 +65,17 @@ def index_recordings(
     return replace(index_folder(made.folder, machines), root=data)
 
 
+def index_layout(data: Path, machines: Collection[str] | None) -> DataIndex:
+    """What DATA holds, for commands that prepare nothing. Raises DataError for plain folders."""
+    from oddsound.errors import DataError
+    from oddsound.recordings.index import index_folder
+    from oddsound.recordings.plain import is_plain
+
+    if is_plain(data):
+        raise DataError(f"{data}: plain folders; make clips of them by `oddsound data prepare {data} DIR`")
+    return index_folder(data, machines)
+
+
 def refuse_plain_options(data: Path, options: Mapping[str, Any]) -> None:
     """Raises ConfigError where an option is given that recordings in a layout don't have."""
     from oddsound.errors import ConfigError

@@ -87,15 +87,15 @@ def _configurations(
 ) -> dict[str, list[TrialConfig]]:
     """By machine type of both RUN and DATA what is to be trained, the best first."""
     from oddsound.cli.choosing import checked, configurations
+    from oddsound.cli.recordings import index_layout
     from oddsound.cli.stages import searched, tracking
     from oddsound.errors import ConfigError
-    from oddsound.recordings.index import index_folder
     from oddsound.search.record import read_record
     from oddsound.tracking.warm_start import config_of
 
     record = read_record(run)
     known = searched(run, record)
-    there = index_folder(data, machines).machines
+    there = index_layout(data, machines).machines
     if unknown := sorted(set(machines or ()) - set(known)):
         raise ConfigError(f"--machines {unknown[0]}: no finished trial of it in {run}; it has {_list(known)}")
     both = [machine for machine in known if machine in there]

@@ -64,7 +64,14 @@ def shared_memory(folder: Path = Path("/dev/shm")) -> Iterator[Finding]:
 def recordings(data: Path, run: Path) -> Iterator[Finding]:
     """What is in DATA by its names, and whether its features have room in RUN. Nothing is opened."""
     from oddsound.recordings.index import index_folder
+    from oddsound.recordings.plain import find_plain, is_plain
 
+    if is_plain(data):
+        found = find_plain(data)
+        n = sum(len(one.normal) + len(one.anomalous) for one in found)
+        said = f"{n} recordings in plain folders; `oddsound data check` opens each"
+        yield ok("DATA", said, recordings=n, machines=[one.name for one in found])
+        return
     index = index_folder(data)
     n_clips, machines = len(index.clips), list(index.machines)
     said = f"{n_clips} recordings of {', '.join(machines)}; `oddsound data check` opens each"
