@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 
 import click
 
+from oddsound.cli.completion import machines
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -16,6 +18,7 @@ def machines_option(otherwise: str) -> Callable[[Command], Command]:
     return click.option(
         "--machines",
         callback=_names,
+        shell_complete=machines,
         metavar="A,B",
         help=f"Only these machine types.  [default: {otherwise}]",
     )
