@@ -34,9 +34,13 @@ class Reading(Strict):
     """
 
     profile: Profile = "paper"
+    """As the paper has them, or as the authors' code."""
     pretrained: str = "imagenet"
+    """Their weights."""
     backbone: str = "tf_efficientnet_b0"
+    """Their backbone."""
     activation: str = "auto"
+    """Its activation."""
 
 
 RECIPES: tuple[RecipeName, ...] = get_args(RecipeName)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from oddsound.cli.stages import talk
+from oddsound.cli.talking import warn
 from oddsound.cli.wanted import Choice
 from oddsound.ensemble.fusions import FUSIONS
 from oddsound.ensemble.systems import PAPER_FUSIONS, Member, System, build_systems
@@ -56,7 +56,7 @@ def choose(
     if not tracked:
         raise ConfigError(_nothing(record, machine, choice))
     if len(tracked) < choice.top_k:
-        talk(f"{machine}: {len(tracked)} finished trials, fewer than the {choice.top_k} that are fused")
+        warn(f"{machine}: {len(tracked)} finished trials, fewer than the {choice.top_k} that are fused")
     shared: Shared = {}
     found = (_candidate(store, run, each, choice.metric, shared) for each in tracked)
     return [each if place < choice.top_k else lean(each) for place, each in enumerate(found)]

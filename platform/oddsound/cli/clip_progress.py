@@ -6,9 +6,9 @@ import contextlib
 import time
 from types import TracebackType
 
-import click
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from oddsound.cli.talking import console, talk
 
 _QUIET_S = 2.0
 """What takes less says nothing."""
@@ -21,16 +21,16 @@ class ClipProgress:
 
     def __init__(self, what: str) -> None:
         self._what = what
-        console = Console(stderr=True)
+        shown = console()
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
             TimeRemainingColumn(),
-            console=console,
+            console=shown,
             transient=True,
         )
-        self._is_terminal = console.is_terminal
+        self._is_terminal = shown.is_terminal
         self._task = self._bar.add_task(what, total=None)
         self._begun = time.monotonic()
         self._spoke = self._begun - _SILENCE_S + _QUIET_S
@@ -57,4 +57,4 @@ class ClipProgress:
             self._bar.update(self._task, completed=done, total=total)
         elif not self._is_terminal and now - self._spoke > _SILENCE_S:
             self._spoke = now
-            click.echo(f"{self._what}: {done} of {total} clips", err=True)
+            talk(f"{self._what}: {done} of {total} clips")

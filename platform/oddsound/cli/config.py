@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from oddsound.cli.completion import machines
 from oddsound.cli.file_command import FileCommand, file_option, of_file
 from oddsound.cli.options import settings_options
 
@@ -26,7 +27,11 @@ def config() -> None:
 @config.command(cls=FileCommand)
 @file_option
 @settings_options
-@click.option("--machine", help="Of which machine type.  [default: the first of FILE's, else fan]")
+@click.option(
+    "--machine",
+    shell_complete=machines,
+    help="Of which machine type.  [default: the first of FILE's, else fan]",
+)
 @click.option("--resolved", is_flag=True, help="Every setting, also those at their defaults.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document instead of YAML.")
 @click.pass_context

@@ -11,6 +11,7 @@ from oddsound.cli.data_get import get
 from oddsound.cli.options import machines_option
 from oddsound.cli.plain import check_plain_folders, prepare
 from oddsound.cli.recordings import recordings_options
+from oddsound.cli.talking import talk, warn
 
 if TYPE_CHECKING:
     from oddsound.recordings.index import DataIndex
@@ -60,14 +61,14 @@ def check(folder: Path, as_json: bool, **options: Any) -> None:
     rows = _rows(index, headers)
     click.echo(_json(folder, rows, bad) if as_json else _table(rows))
     for _, reason in bad:
-        click.echo(reason, err=True)
+        warn(reason)
     if two := sum(header.n_channels > 1 for header in headers.values()):
         have = "recording has" if two == 1 else "recordings have"
-        click.echo(f"{two} {have} two channels; the first one is used", err=True)
+        warn(f"{two} {have} two channels; the first one is used")
     if bad:
         total = len(index.clips) + len(bad)
         raise DataError(f"{folder}: {len(bad)} of {total} are bad, named above; remove or replace them")
-    click.echo(f"{len(index.clips)} recordings, all good. Next: oddsound run {folder} --out RUN", err=True)
+    talk(f"{len(index.clips)} recordings, all good. Next: oddsound run {folder} --out RUN")
 
 
 @data.command()
@@ -111,10 +112,10 @@ def synth(
         evaluation=not no_evaluation,
         machines=chosen,
         seed=seed,
-        report=lambda machine, n: click.echo(f"{machine}: {n} clips", err=True),
+        report=lambda machine, n: talk(f"{machine}: {n} clips"),
     )
     done = f"{n_clips} clips written" if n_clips else "already there, nothing to do"
-    click.echo(f"{done}. Next: oddsound data check {folder}", err=True)
+    talk(f"{done}. Next: oddsound data check {folder}")
 
 
 def _rows(index: DataIndex, headers: dict[Path, WaveHeader]) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from oddsound.cli.options import machines_option
+from oddsound.cli.talking import talk
 from oddsound.recordings.archives.records import PARTS, RECORDS, SOURCE
 
 if TYPE_CHECKING:
@@ -127,16 +128,13 @@ def _end(place: Path, found: list[Found], counts: dict[Archive, Unpacked], keep:
 
     if dry_run:
         fetch, disk = n_bytes_missing(found, keep)
-        click.echo(
-            f"{gigabytes(fetch)} to fetch, about {gigabytes(disk)} of disk needed; nothing was changed",
-            err=True,
-        )
+        talk(f"{gigabytes(fetch)} to fetch, about {gigabytes(disk)} of disk needed; nothing was changed")
         return
     n_new = sum(unpacked.n_new for unpacked in counts.values())
     if keep and counts:
-        click.echo(f"the archives are in {place / FOLDER}", err=True)
+        talk(f"the archives are in {place / FOLDER}")
     said = f"{_counted(n_new, 'file')} written" if counts else "already there, nothing to do"
-    click.echo(f"{said}. Next: oddsound data check {place}", err=True)
+    talk(f"{said}. Next: oddsound data check {place}")
 
 
 def _counted(n: int, what: str) -> str:

@@ -9,10 +9,13 @@ import click
 
 from oddsound.cli.options import machines_option, run_options
 from oddsound.cli.run import run_all
+from oddsound.cli.talking import talk
 
 
 @click.command()
-@click.option("--out", default="demo_run", show_default=True, type=click.Path(path_type=Path))
+@click.option(
+    "--out", default="demo_run", show_default=True, type=click.Path(path_type=Path), help="The run's folder."
+)
 @machines_option("all seven")
 @run_options(n_trials=5)
 def demo(out: Path, machines: list[str] | None, **options: Any) -> None:
@@ -29,6 +32,6 @@ def demo(out: Path, machines: list[str] | None, **options: Any) -> None:
     from oddsound.recordings.synth import ALL_SEVEN, synthesise
 
     data = out / "synthetic"
-    click.echo(f"synthetic machines in {data}", err=True)
+    talk(f"synthetic machines in {data}")
     synthesise(data, seconds=2.0, n_train_source=12, n_test=6, machines=ALL_SEVEN)
     run_all(data, out, machines, submit_run, **(options | {"configs": options["configs"] or ("smoke",)}))

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from oddsound.cli.talking import talk
+
 if TYPE_CHECKING:
     from oddsound.cli.checks._base import Check, Finding
 
@@ -43,7 +45,7 @@ def doctor(
     failures = [finding for finding in findings if finding.state == "failure"]
     if failures:
         raise failures[0].error(f"{_counted(findings)}, named above; mend them and ask again")
-    click.echo(f"{_counted(findings)}. Next: {_next(data, run)}", err=True)
+    talk(f"{_counted(findings)}. Next: {_next(data, run)}")
 
 
 def _checks(data: Path | None, run: Path, uri: str | None, address: str) -> list[tuple[str, Check]]:

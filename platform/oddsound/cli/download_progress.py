@@ -6,7 +6,6 @@ import contextlib
 import time
 from types import TracebackType
 
-import click
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -16,6 +15,9 @@ from rich.progress import (
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
+
+from oddsound.cli.talking import console as new_console
+from oddsound.cli.talking import talk
 
 _QUIET_S = 2.0
 """What takes less says nothing where there is no terminal."""
@@ -29,7 +31,7 @@ class DownloadProgress:
     """
 
     def __init__(self, console: Console | None = None) -> None:
-        self._console = console or Console(stderr=True)
+        self._console = console or new_console()
         self._bar = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(),
@@ -58,7 +60,7 @@ class DownloadProgress:
             if self._bar.live.is_started:
                 self._console.print(line, markup=False, highlight=False, soft_wrap=True)
             else:
-                click.echo(line, err=True)
+                talk(line)
 
     def __call__(self, what: str, done: int, total: int) -> None:
         with contextlib.suppress(OSError):
@@ -83,4 +85,4 @@ class DownloadProgress:
             self._what, self._spoke = what, now - _SILENCE_S + _QUIET_S
         if now - self._spoke > _SILENCE_S:
             self._spoke = now
-            click.echo(f"{what}: {done / 1e6:.0f} of {total / 1e6:.0f} MB", err=True)
+            talk(f"{what}: {done / 1e6:.0f} of {total / 1e6:.0f} MB")

@@ -9,6 +9,7 @@ from typing import Any
 from oddsound.cli.choosing import Candidate
 from oddsound.cli.columns import columns
 from oddsound.cli.stages import talk
+from oddsound.cli.talking import warn
 from oddsound.cli.wanted import Choice, Effort
 from oddsound.ensemble import optimism
 from oddsound.ensemble.optimism import FusionOptimism, Optimism, estimate_optimism
@@ -66,7 +67,7 @@ def estimate(
     """tables: by system or fusion the table of each machine type; fusions: their fusions' names; found: what
     was chosen from, by machine type. Machine types without labelled clips are left out."""
     if choice.metric != "omega" and effort.splits:
-        talk(f"trials were chosen by {choice.metric}: what choosing by omega adds isn't estimated")
+        warn(f"trials were chosen by {choice.metric}: what choosing by omega adds isn't estimated")
         effort = replace(effort, splits=0)
     known = {machine: of for machine, of in found.items() if len(of[0].member.table.labelled())}
     labelled = {name: {m: t for m, t in of.items() if m in known} for name, of in tables.items()}
@@ -114,7 +115,7 @@ def _candidates(machine: str, found: Sequence[Candidate]) -> list[optimism.Candi
         if each.bundle is None and each.member.config["training"]["selection"] == "best_dev_omega"
     ]
     if away:
-        talk(f"{machine}: {len(away)} trials lie in other runs; the choice of their epochs isn't looked at")
+        warn(f"{machine}: {len(away)} trials lie in other runs; the choice of their epochs isn't looked at")
     return [_candidate(each) for each in found]
 
 
@@ -123,7 +124,7 @@ def _candidate(candidate: Candidate) -> optimism.Candidate:
     try:
         epochs = read_epoch_scores(bundle, len(table.labelled())) if bundle is not None else None
     except BundleError as error:
-        talk(f"{error}; the choice of its epoch isn't looked at")
+        warn(f"{error}; the choice of its epoch isn't looked at")
         epochs = None
     return optimism.Candidate(table, epochs.score if epochs is not None else None)
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from oddsound.cli.talking import talk
+
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path), default="run.yaml")
@@ -41,4 +43,4 @@ def init(file: Path, schema: bool) -> None:
         write_atomically(beside, json.dumps(schema_of("run"), indent=1).encode())
     write_atomically(file, template(beside.name if schema else "").encode())
     click.echo(file)
-    click.echo(f"Next: fill in data and out, then oddsound run --file {shlex.quote(str(file))}", err=True)
+    talk(f"Next: fill in data and out, then oddsound run --file {shlex.quote(str(file))}")

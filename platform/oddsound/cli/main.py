@@ -11,6 +11,7 @@ import click
 
 from oddsound import __version__
 from oddsound.cli.compare import compare
+from oddsound.cli.completion import completion
 from oddsound.cli.config import config
 from oddsound.cli.data import data
 from oddsound.cli.demo import demo
@@ -33,57 +34,85 @@ from oddsound.cli.submission import submission
 from oddsound.cli.submit import submit
 from oddsound.cli.sync import sync
 from oddsound.cli.table1 import table1
+from oddsound.cli.talking import be_quiet
 from oddsound.cli.trials import trials
 from oddsound.errors import DataError, OddsoundError
 
 
-class _Commands(click.Group):
-    """Lists its commands in the order of the work."""
+class _Overview(click.Group):
+    """Its help is the overview: every command, in the order of the work, with what it does."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Nothing: the text above has them."""
 
 
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
-@click.group(cls=_Commands, context_settings=_CONTEXT)
+@click.group(cls=_Overview, context_settings=_CONTEXT)
 @click.version_option(__version__, prog_name="oddsound")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.option("--quiet", "-q", is_flag=True, help="No talk and no progress: warnings, errors and data alone.")
 @click.pass_context
-def oddsound(context: click.Context, /, debug: bool) -> None:
+def oddsound(context: click.Context, /, debug: bool, quiet: bool) -> None:
     """Tune, ensemble and ship detectors of anomalous machine sounds.
 
     \b
+    Begin
       oddsound demo                     everything, small, on synthetic machines
       oddsound doctor                   is this machine ready?
-      oddsound init                     a YAML of one run, to fill in
-      oddsound config show              what a trial would be, and why
+      oddsound init                     a YAML of one run, to fill in: run --file run.yaml
+      oddsound config show              what a trial would be, and where each value is from
+      oddsound config schema            JSON Schemas of the YAML files, for editors
+      oddsound completion bash          the shell's completion; also zsh, fish
+
+    \b
+    Recordings
       oddsound data get dcase2021 DIR   the challenge's own recordings, fetched and unpacked
       oddsound data check DATA          is this folder of recordings usable?
+      oddsound data synth DIR           synthetic machines
       oddsound features DATA --cache C  the features that a search would build first
-      oddsound pretrain CORPUS          weights for the backbone, from a labelled sound corpus
+
+    \b
+    Search
       oddsound plan DATA                how long would a search take?
       oddsound run DATA --out RUN       search, register, fuse, write the submission
       oddsound search DATA --out RUN    the search alone; --resume RUN goes on with one
       oddsound status RUN               done, running, failed, best, time left
       oddsound trials RUN               a row each: omega, AUC, what was searched
       oddsound show RUN TRIAL           everything of one trial
+      oddsound compare A B              is one system better than another?
       oddsound table1 DATA              the paper's Table 1, line by line
+      oddsound pretrain CORPUS          weights for the backbone, from a labelled sound corpus
       oddsound refit RUN DATA           the best trials again, on all recordings
-      oddsound predict --model M DIR    score new clips with a registered model
-      oddsound serve mlflow RUN         look at the trials in a browser
+
+    \b
+    Use
       oddsound ensemble RUN             every fusion of the best trials, side by side
       oddsound register RUN             the best trials as versions of MLflow's models, again
+      oddsound predict --model M DIR    score new clips with a registered model
       oddsound submit RUN               S1-S4 as the challenge's package
+      oddsound submission check DIR     would the organisers take it?
       oddsound evaluate SCORES          AUC, pAUC and omega of score files
-      oddsound compare A B              is one system better than another?
+
+    \b
+    Servers
+      oddsound sync RUN                 send MLflow what it lacks
+      oddsound serve mlflow RUN         look at the trials in a browser
+      oddsound serve account NAME       let a colleague into an MLflow with accounts
+      oddsound serve optuna RUN         look at the studies in optuna-dashboard
+      oddsound serve ray                a Ray head with a token, for several searches or machines
 
     stdout is data, stderr is talk. Exit codes: 0 done, 2 usage or settings, 3 data, 4 tracking,
     5 a search ended with failed trials, 130 interrupted: the same command goes on.
     """
     if os.environ.get("NO_COLOR"):
         context.color = False
+    be_quiet(quiet)
+    context.call_on_close(lambda: be_quiet(False))
 
 
 for _command in (
@@ -91,37 +120,41 @@ for _command in (
     doctor,
     init,
     config,
+    completion,
     data,
     features,
-    pretrain,
     plan,
     run,
     search,
     status,
     trials,
     show,
+    compare,
     table1,
+    pretrain,
     refit,
-    sync,
-    serve,
-    predict,
     ensemble,
     register,
+    predict,
     submit,
     submission,
     evaluate,
-    compare,
+    sync,
+    serve,
 ):
     oddsound.add_command(_command)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and exit. Errors of ours are one line; --debug shows where they come from."""
+    """Run the command line and exit. An error is one line; --debug shows where ours come from."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        sys.exit(oddsound.main(given, standalone_mode=False) or 0)
-    except click.ClickException as error:
+        sys.exit(oddsound.main(given, prog_name="oddsound", standalone_mode=False) or 0)
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
+        sys.exit(2)
+    except click.ClickException as error:
+        click.echo(_usage_line(error), err=True)
         sys.exit(2)
     except OddsoundError as error:
         if "--debug" in given:
@@ -136,3 +169,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (KeyboardInterrupt, click.Abort):
         click.echo("oddsound: interrupted; the same command goes on from here", err=True)
         sys.exit(130)
+
+
+def _usage_line(error: click.ClickException) -> str:
+    """What is wrong with the command line, of which command, and where its help is; click's own is four
+    lines."""
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    path = context.command_path if context else "oddsound"
+    near = getattr(error, "possibilities", None)
+    what = " ".join((error.message if near else error.format_message()).split()).rstrip(".")
+    remedy = f"did you mean {' or '.join(near)}?" if near else f"see `{path} --help`"
+    where = path.partition(" ")[2]
+    return f"oddsound: {f'{where}: ' if where else ''}{what[:1].lower()}{what[1:]}; {remedy}"

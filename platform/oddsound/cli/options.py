@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
+from oddsound.cli.completion import machines
 from oddsound.cli.recordings import RECORDINGS_OPTIONS
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -18,6 +19,7 @@ def machines_option(otherwise: str) -> Callable[[Command], Command]:
     return click.option(
         "--machines",
         callback=_names,
+        shell_complete=machines,
         metavar="A,B",
         help=f"Only these machine types.  [default: {otherwise}]",
     )

@@ -10,6 +10,7 @@ import click
 
 from oddsound.cli.options import machines_option
 from oddsound.cli.recordings import preparing_of, recordings_options
+from oddsound.cli.talking import talk, warn
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,9 +50,9 @@ def prepare(source: Path, folder: Path, machines: list[str] | None, **options: A
             source, folder, preparing_of(options), machines, lambda _, done, total: told(done, total)
         )
     for note in made.notes:
-        click.echo(note, err=True)
+        warn(note)
     click.echo(made.folder)
-    click.echo(f"next        oddsound run {shlex.quote(str(made.folder))} --out RUN", err=True)
+    talk(f"next        oddsound run {shlex.quote(str(made.folder))} --out RUN")
 
 
 def check_plain_folders(folder: Path, options: dict[str, Any], *, as_json: bool) -> None:
@@ -62,18 +63,18 @@ def check_plain_folders(folder: Path, options: dict[str, Any], *, as_json: bool)
     counts, bad = check_plain(folder, preparing_of(options))
     click.echo(_json(folder, counts, bad) if as_json else _table(counts))
     for _, reason in bad:
-        click.echo(reason, err=True)
+        warn(reason)
     good = sum(count.n_recordings for count in counts)
     if bad:
         raise DataError(
             f"{folder}: {len(bad)} of {good + len(bad)} are bad, named above; remove or replace them"
         )
     for machine in sorted({c.machine for c in counts} - {c.machine for c in counts if c.label == "anomaly"}):
-        click.echo(f"{machine}: no anomalous recording; faults would be laid over normal ones", err=True)
+        warn(f"{machine}: no anomalous recording; faults would be laid over normal ones")
     words = [f"--{name.replace('_', '-')}" for name in ("resample",) if options[name]]
     words += ["--clip-seconds", f"{options['clip_seconds']:g}"] if options["clip_seconds"] is not None else []
     again = " ".join(["oddsound run", shlex.quote(str(folder)), *words, "--out RUN"])
-    click.echo(f"{good} recordings, all good. Next: {again}", err=True)
+    talk(f"{good} recordings, all good. Next: {again}")
 
 
 def _table(counts: Sequence[PlainCount]) -> str:

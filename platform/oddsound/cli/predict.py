@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from oddsound.cli.talking import talk, warn
 from oddsound.cli.verdict_files import refuse_unwritable, writing
 
 if TYPE_CHECKING:
@@ -99,12 +100,11 @@ class _Count:
 
     def say(self) -> None:
         plural = "s" if self.scored != 1 else ""
-        click.echo(f"{self.scored} clip{plural}, {self.anomalous} above the threshold", err=True)
+        talk(f"{self.scored} clip{plural}, {self.anomalous} above the threshold")
         if self.short:
-            click.echo(
+            warn(
                 f"{self.short} shorter than the clips that the model was trained on: they were padded with "
-                "zeros, which their scores can show",
-                err=True,
+                "zeros, which their scores can show"
             )
 
 
@@ -187,9 +187,9 @@ def _by_machine(
     if not chosen:
         raise RecordingError(f"no clips of {', '.join(wanted)} there, but {left}; or give --machine")
     if left:
-        click.echo(f"left out: {left}; the model is of {', '.join(known)}", err=True)
+        warn(f"left out: {left}; the model is of {', '.join(known)}")
     if taken:
-        click.echo(f"clips in the folder of {', '.join(sorted(taken))} are taken for {wanted[0]}", err=True)
+        warn(f"clips in the folder of {', '.join(sorted(taken))} are taken for {wanted[0]}")
     return chosen
 
 
@@ -232,7 +232,7 @@ def _read(scorer: MachineModel, clips: Sequence[FoundClip], section: str | None)
     for clip in clips:
         header = probe(clip.path)
         if header.n_channels == 2 and not is_said:
-            click.echo(f"{shown(clip.path)} has two channels; of such the first one is used", err=True)
+            warn(f"{shown(clip.path)} has two channels; of such the first one is used")
             is_said = True
         if header.sample_rate == scorer.sample_rate:  # read_clip refuses another, and reads nothing either
             refuse_much_longer(scorer, str(clip.path), header.n_samples)

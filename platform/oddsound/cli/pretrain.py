@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from oddsound.cli.run import prepare_ray
+from oddsound.cli.talking import talk, warn
 
 if TYPE_CHECKING:
     from oddsound.recordings.corpus import Corpus
@@ -82,7 +83,6 @@ def pretrain(corpus: Path, out: Path, **options: Any) -> None:
 def _pretrain(corpus: Corpus, config: PretrainConfig, out: Path, options: dict[str, Any]) -> None:
     """The stages that write below `out`."""
     from oddsound.cli.clip_progress import ClipProgress
-    from oddsound.cli.stages import talk
     from oddsound.features.corpus_cache import build_corpus_cache, common_seconds
     from oddsound.search.pretrain import Pretraining, run_pretraining
     from oddsound.tracking.pretrained import record_pretrained
@@ -141,7 +141,6 @@ def _configured(name: str, corpus: Corpus, given: dict[str, Any]) -> PretrainCon
 def _weights(config: PretrainConfig, folder: Path) -> tuple[PretrainConfig, Path | None]:
     """The weights to start from, copied to where every node sees them and tried once; the configuration
     with their hash."""
-    from oddsound.cli.stages import talk
     from oddsound.errors import WeightsError
     from oddsound.models.backbones import build_backbone
     from oddsound.models.pretrained import imagenet_file, load_pretrained, sha256_of
@@ -165,12 +164,11 @@ def _weights(config: PretrainConfig, folder: Path) -> tuple[PretrainConfig, Path
 
 
 def _say_what_was_found(corpus: Corpus) -> None:
-    from oddsound.cli.stages import talk
 
     labels = "several labels a clip" if corpus.multi_label else "one label a clip"
     talk(f"{len(corpus.clips)} clips, {len(corpus.classes)} classes, {labels}, folds {_folds(corpus)}")
     if corpus.n_missing:
-        talk(f"{corpus.n_missing} clips of the tables are left out: their audio isn't there")
+        warn(f"{corpus.n_missing} clips of the tables are left out: their audio isn't there")
 
 
 def _folds(corpus: Corpus) -> str:
@@ -179,7 +177,6 @@ def _folds(corpus: Corpus) -> str:
 
 def _progress(config: PretrainConfig) -> Callable[[dict[str, float]], None]:
     """A line an epoch."""
-    from oddsound.cli.stages import talk
 
     def told(entry: dict[str, float]) -> None:
         figures = ", ".join(f"{k.replace('_', ' ')} {entry[k]:.2%}" for k in _METRICS if k in entry)
@@ -194,7 +191,6 @@ _METRICS = ("accuracy", "mean_average_precision")
 
 def _conclude(bundle: PretrainBundle, registered: RegisteredBackbone, store_uri: str) -> None:
     """The figures and the model's address on stdout, the next command on stderr."""
-    from oddsound.cli.stages import talk
 
     result, config = bundle.outcome(), bundle.settings()
     width = max(len(name) for name in result.metrics)

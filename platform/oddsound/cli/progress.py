@@ -9,11 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
 
-import click
-from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from oddsound.cli.talking import console, is_quiet, warn
 from oddsound.config import TrialConfig
 from oddsound.training.bundle import Stop
 
@@ -36,14 +35,14 @@ class Progress:
 
     def __init__(self, machines: Mapping[str, tuple[int, int, float | None]]) -> None:
         self._rows = {name: _Row(wanted, done, best=best) for name, (wanted, done, best) in machines.items()}
-        self._console = Console(stderr=True)
+        self._console = console()
         self._lock = threading.Lock()
         self._running: set[str] = set()
         self._begun = self._spoke = time.monotonic()
         self._live = Live(get_renderable=self._table, console=self._console, refresh_per_second=2)
 
     def __enter__(self) -> Progress:
-        if self._console.is_terminal:
+        if self._console.is_terminal and not is_quiet():
             self._live.start()
         return self
 
@@ -78,20 +77,20 @@ class Progress:
 
     def restarted(self, config: TrialConfig, number: int, reason: str) -> None:
         self._ended(config)
-        self._say(f"{_name(config, number)} is started again: {reason}", config.machine)
+        self._say(f"{_name(config, number)} is started again: {reason}", config.machine, is_warning=True)
 
     def said(self, line: str) -> None:
         """A line. A pipe that nobody reads any more, or a full disk behind stderr, ends no search."""
         with contextlib.suppress(OSError):
-            if self._console.is_terminal:
+            if self._console.is_terminal and not is_quiet():
                 self._console.print(line, markup=False, highlight=False, soft_wrap=True)
             else:
-                click.echo(line, err=True)
+                warn(line)
 
     def failed(self, config: TrialConfig, number: int, reason: str) -> None:
         row = self._ended(config)
         row.failed += 1
-        self._say(f"{_name(config, number)} FAILED: {reason}", config.machine)
+        self._say(f"{_name(config, number)} FAILED: {reason}", config.machine, is_warning=True)
 
     def _ended(self, config: TrialConfig) -> _Row:
         with self._lock:
@@ -101,9 +100,10 @@ class Progress:
                 row.running -= 1
             return row
 
-    def _say(self, what: str, machine: str) -> None:
+    def _say(self, what: str, machine: str, *, is_warning: bool = False) -> None:
+        """Where the table doesn't."""
         self._spoke, row = time.monotonic(), self._rows[machine]
-        if not self._console.is_terminal:
+        if is_warning if is_quiet() else not self._console.is_terminal:
             best = "" if row.best is None else f", best {row.best:.2%}"
             failed = f", {row.failed} failed" if row.failed else ""
             self.said(f"{what} ({row.done}/{row.wanted}{failed}{best})")

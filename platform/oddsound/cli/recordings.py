@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from oddsound.cli.talking import warn
+
 if TYPE_CHECKING:
     from oddsound.recordings.index import DataIndex
     from oddsound.recordings.plain import Preparing
@@ -61,7 +63,7 @@ def index_recordings(
             data, prepared, preparing, machines, lambda _, done, total: told(done, total), keyed=True
         )
     for note in made.notes:
-        click.echo(note, err=True)
+        warn(note)
     return replace(index_folder(made.folder, machines), root=data)
 
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from oddsound.cli.talking import warn
+
 if TYPE_CHECKING:
     from oddsound.search.record import RunRecord
     from oddsound.tracking.store import Store
@@ -59,14 +61,14 @@ def register(run: Path, top_k: int, as_json: bool) -> None:
 
 def _say_what_is_not_there(store: Store, run: Path, record: RunRecord) -> None:
     """Trials that MLflow lacks can't be among the best."""
-    from oddsound.cli.stages import talk, tracked_search
+    from oddsound.cli.stages import tracked_search
     from oddsound.tracking.unsent import unsent
     from oddsound.training.bundle import finished
 
     found = {machine: finished(run / "trials", machine) for machine in record.machines}
     n = sum(map(len, unsent(record.tracking_uri, run / "mlflow", tracked_search(record), found).values()))
     if n:
-        talk(
+        warn(
             f"{n} finished trials aren't in MLflow and can't be registered; `oddsound sync {run}` sends them"
         )
 

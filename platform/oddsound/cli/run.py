@@ -12,6 +12,7 @@ import click
 
 from oddsound.cli.file_command import FileCommand, file_option
 from oddsound.cli.options import machines_option, run_options
+from oddsound.cli.talking import warn
 
 if TYPE_CHECKING:
     from oddsound.cli.stages import Drive
@@ -117,7 +118,7 @@ def prepare_ray(address: str, insecure: bool) -> None:
 
     note = prepare_authentication(address, insecure)
     if note:
-        click.echo(note, err=True)
+        warn(note)
 
 
 def go_on(out: Path) -> str:
@@ -161,7 +162,7 @@ def _search(
         accept_change=options["accept_change"],
     )
     if options["accept_change"] and record.changes:
-        stages.talk(f"accepted: {'; '.join(record.changes[-1]['what'])}")
+        warn(f"accepted: {'; '.join(record.changes[-1]['what'])}")
     refuse_unknown(options["pinned"], record)
     ask = stages.Ask(options["trials"], options["seed"], _conduct(options), asha, first)
     cache = (options["cache"] or out / "features").absolute()
@@ -187,7 +188,6 @@ def _search(
 def _opened(uri: str | None, out: Path) -> Store | None:
     """The run's MLflow. A wrong address or wrong credentials end a run here, before the first trial; an
     address that was right when the run was begun may be away: None."""
-    from oddsound.cli.stages import talk
     from oddsound.errors import AccessError, TrackingError
     from oddsound.search.record import known_uri
     from oddsound.tracking.store import open_store
@@ -197,7 +197,7 @@ def _opened(uri: str | None, out: Path) -> Store | None:
     except TrackingError as error:
         if uri is None or uri != known_uri(out) or isinstance(error, AccessError):
             raise
-        talk(f"{error}; the search goes on without")
+        warn(f"{error}; the search goes on without")
         return None
 
 

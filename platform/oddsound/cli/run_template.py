@@ -56,7 +56,7 @@ def _settings(schema: Mapping[str, Any]) -> Iterator[str]:
     for name, told in schema["properties"].items():
         section = _resolved(schema, told)
         yield ""
-        yield from _comment(_told(told), 2)
+        yield from _comment(_told({"description": section.get("description", ""), **told}), 2)
         if "properties" not in section:
             yield f"  #{name}: {scalar(told.get('default'))}"
             continue

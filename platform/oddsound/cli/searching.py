@@ -10,6 +10,7 @@ from typing import Any
 
 from oddsound.cli.progress import Progress
 from oddsound.cli.stages import Ask, Drive, clip_counts, talk, tracked_search, tracking
+from oddsound.cli.talking import warn
 from oddsound.errors import AccessError, TrackingError
 from oddsound.search.record import RunRecord
 from oddsound.search.run import run_search
@@ -41,7 +42,7 @@ def search(
     """
     for machine, begun in record.machines.items():
         for line in mend(run / "trials", machine, begun["data"], run / "set_aside"):
-            talk(line)
+            warn(line)
     # Of what is imported nothing is garbage; looking at it again and again costs the writer at each trial
     # (docs/results/tracking.md).
     gc.collect()
@@ -87,7 +88,7 @@ def _announce(plans: Sequence[MachinePlan], run: Path, record: RunRecord, search
             opened.append(machine)
     except TrackingError as error:
         if not isinstance(error, AccessError) and any((run / "trials").glob("*/*/config.json")):
-            talk(f"{error}; the search goes on without")
+            warn(f"{error}; the search goes on without")
             return
         for machine in opened:
             with suppress(TrackingError):

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from oddsound.cli.talking import talk
+
 if TYPE_CHECKING:
     from oddsound.search.head import Head
 
@@ -78,12 +80,10 @@ def mlflow(
         for uri in (setup.backend, setup.accounts or ""):
             databases.assert_open(uri)
         databases.upgrade(setup.backend, setup.accounts)
-        click.echo(f"{setup.shown} has the schema of the installed MLflow", err=True)
+        talk(f"{setup.shown} has the schema of the installed MLflow")
         return
     where = address.probe_url(host, port)
-    process.serve(
-        setup, lambda: click.echo(f"MLflow for {setup.shown} on {where} (Ctrl-C ends it)", err=True)
-    )
+    process.serve(setup, lambda: talk(f"MLflow for {setup.shown} on {where} (Ctrl-C ends it)"))
 
 
 @serve.command()
@@ -108,9 +108,7 @@ def optuna(run: Path, port: int) -> None:
     """
     from oddsound.search.dashboard import serve_studies
 
-    serve_studies(
-        run, port, lambda where: click.echo(f"studies of {run} on {where} (Ctrl-C ends it)", err=True)
-    )
+    serve_studies(run, port, lambda where: talk(f"studies of {run} on {where} (Ctrl-C ends it)"))
 
 
 @serve.command()
@@ -155,7 +153,7 @@ def ray(host: str, port: int, cpus: int | None, gpus: int | None, dashboard: boo
     def started() -> None:
         click.echo(head.address)
         for line in _about(head, place, note):
-            click.echo(line, err=True)
+            talk(line)
 
     serve_head(head, started)
 
@@ -205,7 +203,7 @@ def account(name: str, may: str, tracking_uri: str) -> None:
         raise ConfigError(f"--tracking-uri {tracking_uri}: give http(s)://host of a server with accounts")
     password = None if has_account(uri, name) else _new_password()
     admit(uri, name, password, may)
-    click.echo(f"{name}: {'new account, ' if password else ''}{RIGHTS[may]} on everything", err=True)
+    talk(f"{name}: {'new account, ' if password else ''}{RIGHTS[may]} on everything")
 
 
 def _new_password() -> str:

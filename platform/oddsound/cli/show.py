@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from oddsound.cli.completion import trials
+
 if TYPE_CHECKING:
     from oddsound.search.trial_sheet import TrialSheet
 
@@ -19,7 +21,7 @@ _N_EPOCHS = 10
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
-@click.argument("trial")
+@click.argument("trial", shell_complete=trials)
 @click.option(
     "--log-lines", default=10, show_default=True, type=click.IntRange(0), help="Of the end of its log."
 )

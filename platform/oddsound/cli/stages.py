@@ -9,10 +9,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import click
-
 from oddsound.cli.clip_progress import ClipProgress
 from oddsound.cli.resume import command_line
+from oddsound.cli.talking import talk as talk
+from oddsound.cli.talking import warn
 from oddsound.errors import ConfigError, DataError, RecordingError, SearchError
 from oddsound.features.cache import build_cache, open_cache
 from oddsound.recordings.index import DataIndex
@@ -32,11 +32,6 @@ from oddsound.training.classes import refuse_unlearnable
 from oddsound.training.data import refuse_unmeasurable
 from oddsound.training.early_stops import Asha
 from oddsound.training.segments import Segments
-
-
-def talk(line: str) -> None:
-    """A line of talk: stderr."""
-    click.echo(line, err=True)
 
 
 def dataset_name(data: Path) -> str:
@@ -75,7 +70,7 @@ def refuse_unusable(index: DataIndex, spaces: Sequence[SearchSpace]) -> None:
             refuse_unlearnable(machine, index.of(machine), config)
         refuse_unmeasurable(machine, index.of(machine))
         if not any(clip.domain == "target" and clip.split == "train" for clip in index.of(machine)):
-            talk(f"{machine}: no training clips of the target domain; every clip is drawn alike")
+            warn(f"{machine}: no training clips of the target domain; every clip is drawn alike")
     hidden = {clip.machine for clip in index.clips if clip.split == "test" and clip.label is None}
     if hidden and (without := sorted(set(index.machines) - hidden)):
         raise DataError(
@@ -131,7 +126,7 @@ def _look_at_lengths(space: SearchSpace, caches: Mapping[str, str]) -> None:
         Segments.of(space.machine, opened[feature_name(config)].features.shape[2], config.model)
     lengths = next(iter(opened.values())).lengths
     if min(lengths) < max(lengths):
-        talk(
+        warn(
             f"{space.machine}: clips have {min(lengths)} to {max(lengths)} frames; the shorter are padded "
             "with zeros, which their scores can show: judge clips of one length against each other"
         )
@@ -191,7 +186,7 @@ def searched(run: Path, record: RunRecord) -> list[str]:
     """The run's machine types that have a finished trial; the others are named."""
     found = [machine for machine in record.machines if finished(run / "trials", machine)]
     for machine in sorted(record.machines.keys() - set(found)):
-        talk(f"{machine}: no finished trial, so it is left out of the systems")
+        warn(f"{machine}: no finished trial, so it is left out of the systems")
     return found
 
 
@@ -212,7 +207,7 @@ def register(
 
 def tell_failures(outcome: Outcome) -> None:
     for machine, trial, reason in outcome.failures:
-        talk(f"failed: {machine} {trial}: {reason}")
+        warn(f"failed: {machine} {trial}: {reason}")
 
 
 def refuse_failures(outcome: Outcome, run: Path) -> None:

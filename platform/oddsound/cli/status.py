@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from oddsound.cli.talking import talk, warn
+
 if TYPE_CHECKING:
     from oddsound.search.record import RunRecord
     from oddsound.search.status import MachineStatus, RunStatus
@@ -39,10 +41,10 @@ def status(run: Path, as_json: bool) -> None:
     unsynced, problem = _unsynced(run, read_record(run))
     click.echo(_json(run, found, unsynced, problem) if as_json else _table(found, unsynced))
     if problem:
-        click.echo(f"unsynced is not known: {problem}", err=True)
-    click.echo(_driver(found), err=True)
+        warn(f"unsynced is not known: {problem}")
+    talk(_driver(found))
     if not found.is_driven:
-        click.echo(f"next        {_next(run, found, unsynced)}", err=True)
+        talk(f"next        {_next(run, found, unsynced)}")
 
 
 def _unsynced(run: Path, record: RunRecord) -> tuple[Unsent, str]:

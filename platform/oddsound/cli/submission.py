@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from oddsound.cli.options import machines_option
+from oddsound.cli.talking import talk
 
 if TYPE_CHECKING:
     from oddsound.scoring.score_rows import Problem
@@ -74,7 +75,7 @@ def check(
     read = read_package(package)
     if expected is None:
         asked = asked or year_of(read)
-        click.echo(f"expected: the evaluation set of {asked.name}", err=True)
+        talk(f"expected: the evaluation set of {asked.name}")
     problems = problems_of(read, expected, asked)
     click.echo(_json(read, problems) if as_json else _text(read, problems))
     if problems:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from oddsound.cli.talking import warn
 from oddsound.cli.wanted import Choice, Effort, Wanted, choice_options, effort_options, system_options
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def submit_run(
     listing = write_listing(systems, estimates, run / "submission")
     click.echo("\n".join(_report(systems, estimates)))
     if any("configurations" in record.machines[machine] for machine in machines):
-        stages.talk("An earlier search chose these trials: what that choice adds is not in these figures.")
+        warn("An earlier search chose these trials: what that choice adds is not in these figures.")
     stages.talk("")
     stages.talk("registering S1 to S4 as models")
     register(store, run, record, systems, found, written.archive, wanted.threshold)
@@ -163,9 +164,9 @@ def _say_where(
     from oddsound.cli.stages import talk
 
     if written.clips == "development":
-        talk("The data has no evaluation clips: the submission is of the development test clips.")
+        warn("The data has no evaluation clips: the submission is of the development test clips.")
     if placeholder:
-        talk("The authors are placeholders: `oddsound submit` with --authors FILE writes it with yours.")
+        warn("The authors are placeholders: `oddsound submit` with --authors FILE writes it with yours.")
     talk(f"trials      {run / 'trials'}")
     talk(f"systems     {listing}")
     talk(f"submission  {written.folder} and {written.archive}")

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from oddsound.cli.talking import warn
+
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
@@ -43,6 +45,6 @@ def sync(run: Path, tracking_uri: str | None) -> None:
         register(store, record, [machine for machine, there in whole.items() if there], TOP_K)
     click.echo(str(report))
     for trial, reason in report.failed.items():
-        click.echo(f"failed: {trial}: {reason}", err=True)
+        warn(f"failed: {trial}: {reason}")
     if report.failed:
         raise TrackingError(f"{len(report.failed)} trial(s) could not be sent, named above")

@@ -36,7 +36,13 @@ _ROWS = (
 
 @click.command()
 @click.argument("data", type=click.Path(path_type=Path))
-@click.option("--out", default="table1_run", show_default=True, type=click.Path(path_type=Path))
+@click.option(
+    "--out",
+    default="table1_run",
+    show_default=True,
+    type=click.Path(path_type=Path),
+    help="The run's folder.",
+)
 @machines_option("all that DATA has")
 @click.option(
     "--profile",

@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from oddsound.cli.completion import machines
+from oddsound.cli.talking import talk
+
 if TYPE_CHECKING:
     from oddsound.search.trials import TrialRow
 
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--machine", help="Only of this machine type.  [default: all of RUN]")
+@click.option("--machine", shell_complete=machines, help="Only of this machine type.  [default: all of RUN]")
 @click.option(
     "--sort",
     default="omega",
@@ -48,7 +51,7 @@ def trials(run: Path, machine: str | None, sort: str, top: int | None, as_json: 
         click.echo(_json(rows) if as_json else _csv(rows, searched), nl=as_json)
     else:
         click.echo(_table(rows, searched))
-        click.echo(f"next        oddsound show {run} {rows[0].trial[:8] if rows else 'TRIAL'}", err=True)
+        talk(f"next        oddsound show {run} {rows[0].trial[:8] if rows else 'TRIAL'}")
 
 
 def _best(rows: Sequence[TrialRow], column: str, top: int | None) -> list[TrialRow]:

@@ -47,7 +47,7 @@ def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["rum"], 2, "Did you mean"),
+        (["rum"], 2, "oddsound: no such command 'rum'; did you mean run?"),
         (["run", "nowhere", "--out", "{tmp}/out"], 3, "nowhere"),
         (["run", "{data}", "--out", "{tmp}/out", "--machines", "fam"], 3, "fam"),
         (
@@ -101,10 +101,68 @@ def test_a_mistake_is_one_line_with_its_exit_code(
     assert "Traceback" not in said.err
     assert "secret" not in said.err
     assert not (tmp_path / "out" / "run.json").exists()
-    if code != 2 or "Usage" not in said.err:
-        assert len([line for line in said.err.splitlines() if line.startswith("oddsound:")]) == 1
+    assert len([line for line in said.err.splitlines() if line.startswith("oddsound:")]) == 1
 
 
 def test_debug_shows_where_from(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert exits("--debug", "submit", tmp_path) == 2
     assert "Traceback" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        ("rum", "no such command 'rum'; did you mean run?"),
+        ("data chek", "data: no such command 'chek'; did you mean check?"),
+        ("run d --trails 3", "run: no such option '--trails'; did you mean --trials or --retries?"),
+        ("run", "run: missing argument 'DATA'; see `oddsound run --help`"),
+        ("run d", "run: missing option '--out'; see `oddsound run --help`"),
+        (
+            "run d --epochs 0",
+            "run: invalid value for '--epochs': 0 is not in the range x>=1; see `oddsound run",
+        ),
+        ("trials a b", "trials: got unexpected extra argument (b); see `oddsound trials --help`"),
+        ("search", "search: give DATA and --out RUN, or --resume RUN; see `oddsound search --help`"),
+        (
+            "table1 d --profile x",
+            "table1: invalid value for '--profile': 'x' is not one of 'paper', 'authors'",
+        ),
+        ("--frob", "no such option '--frob'; see `oddsound --help`"),
+    ],
+)
+def test_a_wrong_command_line_is_one_line(
+    arguments: str, line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert exits(*arguments.split()) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith(f"oddsound: {line}")
+    assert said.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", [[], ["serve"], ["data"]])
+def test_a_group_without_a_command_shows_its_help(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert exits(*arguments) == 2
+    assert capsys.readouterr().err.startswith("Usage: oddsound")
+
+
+def test_quiet_silences_talk_and_nothing_else(
+    small_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert exits("data", "check", small_data) == 0
+    loud = capsys.readouterr()
+    assert exits("--quiet", "data", "check", small_data) == 0
+    quiet = capsys.readouterr()
+    assert (quiet.out, quiet.err) == (loud.out, "")
+    assert loud.err
+    assert exits("-q", "evaluate", tmp_path) == 3
+    assert "anomaly_score_" in capsys.readouterr().err
+    assert exits("data", "check", small_data) == 0
+    assert capsys.readouterr().err == loud.err, "quiet is of one command"
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert exits("--version") == 0
+    assert capsys.readouterr().out == "oddsound, version 0.1.0\n"

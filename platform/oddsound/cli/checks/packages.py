@@ -47,7 +47,8 @@ def required() -> Iterator[Finding]:
 
 def extras() -> Iterator[Finding]:
     """The optional parts: nothing is wrong without them, but for what the shipped searches use."""
-    for extra, purpose in _EXTRAS.items():
+    known = metadata("oddsound").get_all("Provides-Extra") or ()
+    for extra, purpose in ((extra, purpose) for extra, purpose in _EXTRAS.items() if extra in known):
         wanted = [r for r in _requirements() if _holds(r, extra) and not _holds(r)]
         lacking = [f"{each.name} {why}" for each in wanted if (why := _lack(each))]
         about = f"oddsound[{extra}]"
