@@ -73,6 +73,7 @@ def oddsound(context: click.Context, /, debug: bool, quiet: bool) -> None:
     Recordings
       oddsound data get dcase2021 DIR   the challenge's own recordings, fetched and unpacked
       oddsound data check DATA          is this folder of recordings usable?
+      oddsound data prepare DIR OUT     clips of your own machines' recordings
       oddsound data synth DIR           synthetic machines
       oddsound features DATA --cache C  the features that a search would build first
 
