@@ -71,7 +71,7 @@ def oddsound(context: click.Context, /, debug: bool, quiet: bool) -> None:
 
     \b
     Recordings
-      oddsound data get dcase2021 DIR   the challenge's own recordings, fetched and unpacked
+      oddsound data get YEAR DIR        the challenge's own recordings: dcase2020 ... dcase2026
       oddsound data check DATA          is this folder of recordings usable?
       oddsound data prepare DIR OUT     clips of your own machines' recordings
       oddsound data synth DIR           synthetic machines
