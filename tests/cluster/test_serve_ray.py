@@ -113,5 +113,7 @@ def test_authentication_turned_off_is_refused(capsys: pytest.CaptureFixture[str]
 def test_the_command_says_no_more_than_it_is_told(home: Path) -> None:
     assert not [word for word in Head().command() if word.startswith(("--num-cpus", "--num-gpus"))]
     assert "--num-cpus=0" in Head(cpus=0).command()
+    assert "--min-worker-port=20000" in Head(port=10002).command()
+    assert "--max-worker-port=29997" in Head(port=19999).command()
     assert "--dashboard-host=127.0.0.1" in Head(dashboard=True).command()
     assert prepare_token()[0] == str(home / ".ray" / "auth_token")

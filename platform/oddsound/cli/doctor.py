@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,7 +41,8 @@ def doctor(
     """
     from oddsound.cli.checks._base import survey
 
-    findings = survey(_checks(data, run or Path(), tracking_uri or _known_uri(run), ray_address))
+    with ThreadPoolExecutor(1) as pool:
+        findings = survey(_checks(data, run or Path(), tracking_uri or _known_uri(run), ray_address, pool))
     click.echo(_json(findings) if as_json else "\n".join(_lines(findings)))
     failures = [finding for finding in findings if finding.state == "failure"]
     if failures:
@@ -48,8 +50,11 @@ def doctor(
     talk(f"{_counted(findings)}. Next: {_next(data, run)}")
 
 
-def _checks(data: Path | None, run: Path, uri: str | None, address: str) -> list[tuple[str, Check]]:
-    """What is looked at, by what it is called should the look itself fail."""
+def _checks(
+    data: Path | None, run: Path, uri: str | None, address: str, pool: ThreadPoolExecutor
+) -> list[tuple[str, Check]]:
+    """What is looked at, by what it is called should the look itself fail. A Ray cluster is asked in `pool`
+    meanwhile: that takes seconds."""
     from functools import partial
 
     from oddsound.cli.checks import disks, machine, packages, services
@@ -70,7 +75,8 @@ def _checks(data: Path | None, run: Path, uri: str | None, address: str) -> list
         ("Ray's token", partial(services.token, address)),
     ]
     if address != LOCAL:
-        checks.append((f"Ray at {address}", partial(services.ray, address)))
+        asked = pool.submit(lambda: list(services.ray(address)))
+        checks.append((f"Ray at {address}", asked.result))
     if uri is not None:
         checks.append(("MLflow", partial(services.mlflow, uri)))
     if data is not None:

@@ -19,6 +19,8 @@ from oddsound.search.guard import guarded
 from oddsound.tracking.hosting.address import assert_free
 
 DASHBOARD_PORT = 8265
+_WORKER_PORTS = range(10002, 20000)
+"""What Ray gives its workers unless it is told otherwise; it refuses a head's port among them."""
 _START_S = 120.0
 _LOOK_S = 0.2
 _N_LINES = 3
@@ -48,6 +50,9 @@ class Head:
         line += ["--disable-usage-stats", f"--node-ip-address={self.host}", f"--port={self.port}"]
         line += [f"--include-dashboard={str(self.dashboard).lower()}", "--dashboard-host=127.0.0.1"]
         line += [f"--dashboard-port={DASHBOARD_PORT}"]
+        if self.port in _WORKER_PORTS:
+            moved = range(_WORKER_PORTS.stop, _WORKER_PORTS.stop + len(_WORKER_PORTS))
+            line += [f"--min-worker-port={moved.start}", f"--max-worker-port={moved[-1]}"]
         line += [f"--num-cpus={self.cpus}"] if self.cpus is not None else []
         return line + ([f"--num-gpus={self.gpus}"] if self.gpus is not None else [])
 

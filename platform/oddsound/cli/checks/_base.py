@@ -52,7 +52,7 @@ def of_error(about: str, error: OddsoundError) -> Finding:
     """A failure that another part of the program has put into words: what, and after a semicolon the
     remedy."""
     said, _, remedy = str(error).partition("; ")
-    return failure(about, said, remedy, type(error))
+    return failure(about, said.removeprefix(f"{about}: "), remedy, type(error))
 
 
 def survey(checks: Iterable[tuple[str, Check]]) -> list[Finding]:
