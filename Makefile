@@ -2,6 +2,7 @@
 #
 #   make demo   its own virtual environment, installation, the main job on synthetic machines
 #   make test   the same environment with the test tools, then every check and test
+#   make docs   the documentation's site, into docs/_site
 #   make bench  every benchmark of speed, into docs/results/bench.md; leave the machine to it
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -9,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test check bench clean
+.PHONY: demo test check bench docs clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/installed
@@ -21,6 +22,9 @@ test: $(VENV)/installed-test check
 
 bench: $(VENV)/installed-test
 	$(BIN)/python -m benchmarks.bench
+
+docs: $(VENV)/installed-test
+	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_site
 
 check: $(VENV)/installed-test
 	$(BIN)/ruff check .
