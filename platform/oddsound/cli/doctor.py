@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,8 @@ import click
 from oddsound.cli.talking import talk
 
 if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
+
     from oddsound.cli.checks._base import Check, Finding
 
 _COLOURS = {"ok": "green", "warning": "yellow", "failure": "red"}
@@ -39,6 +40,8 @@ def doctor(
     A line each: ok, warning (works, but not as well), failure (no search ends well) with what to do. Exit
     code 0 without failures, otherwise that of the first. Nothing is changed.
     """
+    from concurrent.futures import ThreadPoolExecutor
+
     from oddsound.cli.checks._base import survey
 
     with ThreadPoolExecutor(1) as pool:

@@ -23,7 +23,7 @@ from oddsound.errors import ConfigError, SearchError
 from oddsound.search.space import spaces_folder
 
 _RUN_OPTIONS = ("--out", "--resume")
-_PATH_OPTIONS = (*_RUN_OPTIONS, "--cache", "--spaces", "--authors", "--stage")
+_PATH_OPTIONS = (*_RUN_OPTIONS, "--file", "-f", "--cache", "--spaces", "--authors", "--stage")
 _T = TypeVar("_T")
 
 

@@ -51,6 +51,8 @@ def test_each_machine_needs_machines_and_a_run(words: list[str]) -> None:
         ["data", "--out", "/r"],
         ["/d", "--out", "runs/a"],
         ["/d", "--cache=c"],
+        ["--file", "run.yaml"],
+        ["-f", "run.yaml"],
         ["--resume", "./r"],
         ["/d", "--weights", "a=b"],
     ],
