@@ -18,7 +18,9 @@ demo: $(VENV)/installed
 	$(BIN)/oddsound submission check demo_run/submission --data demo_run/synthetic
 
 test: $(VENV)/installed-test check
-	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile --durations 20
+	$(BIN)/python -m pytest tests/cluster
+	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile --durations 20 \
+		tests/unit tests/flow tests/browser
 
 bench: $(VENV)/installed-test
 	$(BIN)/python -m benchmarks.bench

@@ -102,8 +102,10 @@ def test_a_taken_port_is_one_line(port: int, capsys: pytest.CaptureFixture[str])
     assert f"port {port} of 127.0.0.1 is taken" in capsys.readouterr().err
 
 
-def test_authentication_turned_off_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    os.environ["RAY_AUTH_MODE"] = "disabled"
+def test_authentication_turned_off_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
     with pytest.raises(SystemExit) as ended:
         main(["serve", "ray"])
     assert ended.value.code == 2

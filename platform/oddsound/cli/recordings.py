@@ -14,6 +14,7 @@ from oddsound.cli.talking import warn
 if TYPE_CHECKING:
     from oddsound.recordings.index import DataIndex
     from oddsound.recordings.plain import Preparing
+    from oddsound.yaml_files import Placed
 
 Command = Callable[..., Any]
 
@@ -65,6 +66,22 @@ def index_recordings(
     for note in made.notes:
         warn(note)
     return replace(index_folder(made.folder, machines), root=data)
+
+
+def of_one_section(index: DataIndex, settings: Sequence[Mapping[str, Any]]) -> list[Placed]:
+    """What plain folders need, whose machines have one section each: a model that tells none apart."""
+    from oddsound.config import flattened, overlay
+    from oddsound.recordings.plain import is_plain
+    from oddsound.yaml_files import Placed
+
+    given = flattened(overlay({}, *settings))
+    if not is_plain(index.root) or {"model.architecture", "recipe"} & given.keys():
+        return []
+    warn(
+        "a machine in plain folders has one section, so there is nothing to tell apart: the autoencoder "
+        "alone is trained (model.architecture)"
+    )
+    return [Placed({"model": {"architecture": "autoencoder"}}, "plain folders")]
 
 
 def index_layout(data: Path, machines: Collection[str] | None) -> DataIndex:

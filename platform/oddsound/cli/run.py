@@ -71,7 +71,7 @@ def run_all(
     """
     prepare_ray(options["ray_address"], options["insecure"])  # before ray is imported
     from oddsound.cli import stages
-    from oddsound.cli.recordings import index_recordings
+    from oddsound.cli.recordings import index_recordings, of_one_section
     from oddsound.search.address import LOCAL, knock
     from oddsound.search.driver import sole_driver
     from oddsound.search.interrupts import Interrupts
@@ -87,6 +87,7 @@ def run_all(
         authors = read_authors(options["authors"])
         overlays = overrides(options)
         index = index_recordings(data, machines, out / "recordings", options, overlays)
+        overlays = [*of_one_section(index, overlays), *overlays]
         spaces = wanted_spaces(index.machines, space, options["spaces"], overlays)
         stages.refuse_unusable(index, spaces)
         with sole_driver(out) as signs:

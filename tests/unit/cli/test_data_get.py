@@ -232,6 +232,11 @@ def _small_files() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
 
 
+def _interruptible() -> None:
+    """Also where the tests run in the background, whose processes ignore Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def _one_error(stderr: str) -> str:
     (line,) = [line for line in stderr.splitlines() if line.startswith("oddsound:")]
     assert "Traceback" not in stderr
@@ -264,7 +269,7 @@ def test_killed_in_the_middle_the_same_command_goes_on(
     server.records[4660992]["eval_data_fan_train.zip"] = packed(big)
     server.faults["eval_data_fan_train.zip"] = ["hold"]
     command = typed(server, tmp_path, "--machines", "fan")
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=_interruptible) as process:
         assert server.held.wait(60)
         part = tmp_path / ".oddsound-archives" / "dcase2021" / "train" / "eval_data_fan_train.zip.part"
         while not (part.is_file() and part.stat().st_size > 100_000):
