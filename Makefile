@@ -20,7 +20,7 @@ demo: $(VENV)/installed
 test: $(VENV)/installed-test check
 	$(BIN)/python -m pytest tests/cluster
 	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile --durations 20 \
-		tests/unit tests/flow tests/browser
+		--ignore tests/cluster
 
 bench: $(VENV)/installed-test
 	$(BIN)/python -m benchmarks.bench

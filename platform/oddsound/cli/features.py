@@ -69,7 +69,7 @@ def _built(
     from oddsound.cli.stages import Ask, prepare_features, refuse_unusable
     from oddsound.search.run import Conduct
 
-    index = index_layout(data, machines)
+    index = index_layout(data, machines, options)
     spaces = wanted_spaces(index.machines, space, options["spaces"], overrides(options))
     refuse_unusable(index, spaces)
     digests = {machine: index.digest(machine) for machine in index.machines}

@@ -81,7 +81,7 @@ def _jobs(data: Path, machines: list[str] | None, options: dict[str, Any]) -> li
     from oddsound.search.space import load_space
 
     overlays = overrides(options)
-    index = index_layout(data, machines)
+    index = index_layout(data, machines, options)
     spaces = [load_space(machine, overlays, options["spaces"]) for machine in index.machines]
     refuse_unusable(index, spaces)
     return [Job.of(s, index.of(s.machine), options["trials"], options["seed"]) for s in spaces]

@@ -84,14 +84,18 @@ def of_one_section(index: DataIndex, settings: Sequence[Mapping[str, Any]]) -> l
     return [Placed({"model": {"architecture": "autoencoder"}}, "plain folders")]
 
 
-def index_layout(data: Path, machines: Collection[str] | None) -> DataIndex:
-    """What DATA holds, for commands that prepare nothing. Raises DataError for plain folders."""
+def index_layout(
+    data: Path, machines: Collection[str] | None, options: Mapping[str, Any] | None = None
+) -> DataIndex:
+    """What DATA holds, for commands that prepare nothing. Raises DataError for plain folders, ConfigError
+    where options of theirs are given."""
     from oddsound.errors import DataError
     from oddsound.recordings.index import index_folder
     from oddsound.recordings.plain import is_plain
 
     if is_plain(data):
         raise DataError(f"{data}: plain folders; make clips of them by `oddsound data prepare {data} DIR`")
+    refuse_plain_options(data, options or {})
     return index_folder(data, machines)
 
 
