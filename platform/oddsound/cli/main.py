@@ -18,6 +18,7 @@ from oddsound.cli.plan import plan
 from oddsound.cli.predict import predict
 from oddsound.cli.pretrain import pretrain
 from oddsound.cli.refit import refit
+from oddsound.cli.report import report
 from oddsound.cli.run import run
 from oddsound.cli.search import search
 from oddsound.cli.serve import serve
@@ -58,6 +59,7 @@ def oddsound(debug: bool) -> None:
       oddsound predict --model M DIR    score new clips with a registered model
       oddsound serve mlflow RUN         look at the trials in a browser
       oddsound ensemble RUN             every fusion of the best trials, side by side
+      oddsound report RUN               the search as one HTML page
       oddsound submit RUN               S1-S4 as the challenge's package
       oddsound evaluate SCORES          AUC, pAUC and omega of score files
       oddsound compare A B              is one system better than another?
@@ -81,6 +83,7 @@ for _command in (
     serve,
     predict,
     ensemble,
+    report,
     submit,
     submission,
     evaluate,

@@ -62,6 +62,7 @@ def run_all(
     """
     prepare_ray(options["ray_address"], options["insecure"])  # before ray is imported
     from oddsound.cli import stages
+    from oddsound.cli.report import report_at_end
     from oddsound.recordings.index import index_folder
     from oddsound.search.cluster import LOCAL, knock
     from oddsound.search.driver import sole_driver
@@ -93,6 +94,7 @@ def run_all(
             record, outcome = _search(index, spaces, out, asked, stages.Drive(signs, interrupts))
             if stages.searched(out, record):
                 finish(out, record, authors, options["pinned"])
+                report_at_end(out, record)
             stages.refuse_failures(outcome, out)
 
 

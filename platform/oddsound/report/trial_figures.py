@@ -1,0 +1,63 @@
+"""How one trial learned: its losses and its Ω, epoch by epoch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from oddsound.report.palette import BLUE, CURVES
+
+Curve = tuple[list[float], list[float]]
+"""Epochs and values."""
+OMEGA = "omega"
+
+
+def curves(history: Sequence[Mapping[str, Any]]) -> dict[str, Curve]:
+    """The losses by name, and Ω in % as `omega`, of the epochs that have one."""
+    found: dict[str, Curve] = {}
+    for entry in history:
+        for key, value in entry.items():
+            if (
+                (key == OMEGA or key.split("/")[0] == "loss")
+                and _is_number(value)
+                and _is_number(entry["epoch"])
+            ):
+                epochs, values = found.setdefault(key, ([], []))
+                epochs.append(float(entry["epoch"]))
+                values.append(float(value) * (100 if key == OMEGA else 1))
+    return found
+
+
+def loss_figure(found: Mapping[str, Curve]) -> Figure:
+    """The losses above, Ω in % of the epochs that it was measured after below."""
+    losses = {key: curve for key, curve in found.items() if key != OMEGA}
+    panels = int(bool(losses)) + int(OMEGA in found)
+    figure = Figure(
+        (4.6, 0.7 + (2.3 if losses else 0) + (1.2 if OMEGA in found else 0)), layout="constrained"
+    )
+    ratios = [3, 1.5][:panels] if losses else [1]
+    grid = figure.subplots(panels, 1, squeeze=False, sharex=True, height_ratios=ratios)[:, 0]
+    for color, (key, (epochs, values)) in zip(CURVES, losses.items(), strict=False):
+        grid[0].plot(epochs, values, color=color, label=_short(key), marker="." if len(epochs) < 20 else None)
+    if losses:
+        grid[0].set_ylabel("loss")
+        figure.legend(loc="outside upper center", ncols=4, columnspacing=1.2, handlelength=1.4)
+    if OMEGA in found:
+        grid[-1].plot(*found[OMEGA], color=BLUE, marker="o")
+        grid[-1].set_ylabel("Ω [%]")
+        grid[-1].margins(y=0.2)
+    grid[-1].set_xlabel("epoch")
+    grid[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
+    return figure
+
+
+def _short(key: str) -> str:
+    return key.partition("/")[2].replace("_", " ") or key
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
