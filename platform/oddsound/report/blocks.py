@@ -69,11 +69,23 @@ def facts(caption: str, rows: Sequence[tuple[str, Child]]) -> Html:
 
 
 def drawn(
-    figure: Figure, name: str, title: str, says: str, how: str, remark: Child = None, *, wide: bool = False
+    figure: Figure,
+    name: str,
+    title: str,
+    says: str,
+    how: str,
+    remark: Child = None,
+    *,
+    below: Child = None,
+    wide: bool = False,
 ) -> Html:
-    """A figure under its title. name: unlike any other's; says: what it shows, with its key numbers."""
+    """A figure under its title. name: unlike any other's; says: what it shows, with its key numbers; how:
+    the recipe's key."""
     caption = element("figcaption", element("b", title), remark, " " if remark else None, link(how))
-    return element("figure", caption, inline_svg(figure, name, says), class_="wide" if wide else None)
+    picture = inline_svg(figure, name, says)
+    if wide:  # a phone pans over it
+        return element("figure", caption, element("div", picture, class_="pan"), below, class_="wide")
+    return element("figure", caption, picture, below)
 
 
 def lacking(what: Sequence[str]) -> Html | None:

@@ -15,7 +15,7 @@ from oddsound.report.clips import (
     read_recording,
     spectrogram_figure,
     spectrograms,
-    test_recordings,
+    recorded_tests,
 )
 from oddsound.report.html import Child, Html, element
 from oddsound.report.run_folder import Trial
@@ -33,7 +33,7 @@ def clips_section(
     assert config is not None
     if not chosen:
         return [heading, lacking(["The trial has no test clips."])]
-    paths = test_recordings(data, machine)
+    paths = recorded_tests(data, machine)
     if isinstance(paths, str):
         return [heading, lacking([f"No spectrograms and no audio, for the recordings can't be had: {paths}"])]
     figures: list[Html] = []
@@ -57,8 +57,9 @@ def _clip(clip: Chosen, samples: Floats, config: FeatureConfig, name: str, *, au
     says = f"Log-mel spectrogram of {clip.file}, {seconds:.1f} s, {facts}; "
     says += f"from {raw.min():.0f} to {raw.max():.0f} dB"
     says += ", before and after the median filter." if filtered is not None else "."
-    remark: list[Child] = [element("code", clip.file), f" {facts}.", _player(clip, samples, config, audio)]
-    return drawn(spectrogram_figure(raw, filtered, config), name, _KINDS[clip.kind], says, "clips", remark)
+    remark: list[Child] = [element("code", clip.file), f" {facts}."]
+    picture, player = spectrogram_figure(raw, filtered, config), _player(clip, samples, config, audio)
+    return drawn(picture, name, _KINDS[clip.kind], says, "clips", remark, below=player)
 
 
 def _player(clip: Chosen, samples: Floats, config: FeatureConfig, audio: bool) -> Html | None:

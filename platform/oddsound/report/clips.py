@@ -23,6 +23,7 @@ from oddsound.features.median import median_along_time
 from oddsound.features.mel import mel_filters
 from oddsound.recordings.index import index_folder
 from oddsound.recordings.reader import read_clip
+from oddsound.report.svg import place_axes
 from oddsound.scoring.table import ANOMALY, NORMAL, ScoreTable
 
 Floats = NDArray[np.float32]
@@ -49,8 +50,8 @@ class Chosen:
 
 def choose(table: ScoreTable, n_each: int = N_EACH) -> list[Chosen]:
     """Of the test clips the `n_each` of the highest score, then those of the lowest, none twice; of equal
-    ones the first by name."""
-    test = table.test()
+    ones the first by name. Those whose label is known, where there are such: they can be checked."""
+    test = table.labelled() if len(table.labelled()) else table.test()
     order = np.lexsort((test.file, -test.score))
     n_most = min(n_each, len(order))
     n_least = min(n_each, len(order) - n_most)
@@ -69,7 +70,7 @@ def choose(table: ScoreTable, n_each: int = N_EACH) -> list[Chosen]:
     ]
 
 
-def test_recordings(data: Path, machine: str) -> Mapping[str, Path] | str:
+def recorded_tests(data: Path, machine: str) -> Mapping[str, Path] | str:
     """The path of each test recording of the machine type by its file's name, or why there is none."""
     try:
         clips = index_folder(data, [machine]).of(machine)
@@ -101,21 +102,24 @@ def spectrograms(samples: Floats, config: FeatureConfig) -> tuple[Floats, Floats
 
 
 def spectrogram_figure(raw: Floats, filtered: Floats | None, config: FeatureConfig) -> Figure:
-    """Side by side, in one scale of colours: the `RANGE_DB` below the loudest."""
+    """Side by side, in one scale of colours: from the loudest down to the quietest of a hundred, `RANGE_DB`
+    at most."""
     shown = [("log-mel", raw)]
     if filtered is not None:
         shown.append((f"median over {config.median_frames} frames", filtered))
-    figure = Figure((0.9 + 2.35 * len(shown), 2.15), layout="constrained")
+    figure = Figure((1.4 + 2.1 * len(shown), 2.2))
     panels: list[Axes] = list(figure.subplots(1, len(shown), squeeze=False, sharey=True)[0])
+    place_axes(figure, 0.7, 0.75, 0.5, 0.3, 0.12)
     top = float(raw.max())
+    bottom = max(top - RANGE_DB, float(np.percentile(raw, 1)))
     for axes, (title, decibel) in zip(panels, shown, strict=True):
         picture = axes.imshow(
-            np.round(np.maximum(decibel, top - RANGE_DB) / STEP_DB) * STEP_DB,
+            np.round(np.maximum(decibel, bottom) / STEP_DB) * STEP_DB,
             origin="lower",
             aspect="auto",
             interpolation="none",
             cmap="magma",
-            vmin=top - RANGE_DB,
+            vmin=bottom,
             vmax=top,
             extent=(0, raw.shape[1] * config.hop_length / config.sample_rate, -0.5, raw.shape[0] - 0.5),
         )
@@ -123,7 +127,9 @@ def spectrogram_figure(raw: Floats, filtered: Floats | None, config: FeatureConf
         axes.grid(False)
     panels[0].set_yticks(*_hertz_ticks(config))
     panels[0].set_ylabel("frequency [Hz]")
-    figure.colorbar(picture, ax=panels, label="dB", shrink=0.9, pad=0.01)
+    box, width = panels[-1].get_position(), figure.get_size_inches()[0]
+    bar = figure.add_axes((box.x1 + 0.08 / width, box.y0, 0.09 / width, box.height))
+    figure.colorbar(picture, cax=bar, label="dB").outline.set_visible(False)  # type: ignore[operator]
     return figure
 
 

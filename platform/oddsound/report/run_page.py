@@ -88,7 +88,7 @@ def _summary(run: Path, record: RunRecord, machines: Sequence[MachineRun]) -> Ht
     done, wanted = sum(len(of.done) for of in machines), sum(of.wanted for of in machines)
     lines = [
         f"Search {record.search} on the recordings {record.dataset}: {done} finished trials of {wanted} "
-        f"wanted, {len(machines)} machine types.",
+        f"wanted, {len(machines)} machine type{'s' if len(machines) != 1 else ''}.",
         "Ω is the harmonic mean of the AUC and pAUC of all sections and domains, of the labelled test clips "
         "by which trials were chosen: on other clips expect less.",
     ]

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from oddsound.report.palette import BLUE, CURVES, GREEN, INK, LINE, ORANGE, SOFT
+from oddsound.report.svg import place_axes
 from oddsound.scoring.metrics import MAX_FPR
 from oddsound.scoring.omega import Cell, cells, terms
 from oddsound.scoring.table import ANOMALY, NORMAL, ScoreTable
@@ -94,8 +95,9 @@ def heat_map(found: Sequence[Cell]) -> Figure:
 def distribution_figure(found: Sequence[Scores]) -> Figure:
     """A panel a section and domain: normal clips upwards, anomalies downwards, the threshold as a line."""
     sections, domains = (list(dict.fromkeys(getattr(s, a) for s in found)) for a in ("section", "domain"))
-    figure = Figure((max(3.4, 3.1 * len(domains)), 0.7 + 1.45 * len(sections)), layout="constrained")
-    grid = figure.subplots(len(sections), len(domains), squeeze=False, sharex="row")
+    figure = Figure((max(3.4, 3.1 * len(domains)), 0.7 + 1.45 * len(sections)))
+    grid = figure.subplots(len(sections), len(domains), squeeze=False, sharex="row", sharey="row")
+    place_axes(figure, 0.55, 0.1, 0.5, 0.6, 0.5)
     shown = set()
     for each in found:
         at = sections.index(each.section), domains.index(each.domain)
@@ -108,7 +110,7 @@ def distribution_figure(found: Sequence[Scores]) -> Figure:
     handles, labels = grid[
         sections.index(found[0].section), domains.index(found[0].domain)
     ].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=3)
+    figure.legend(handles, labels, loc="upper center", ncols=3)
     return figure
 
 
@@ -117,13 +119,15 @@ def roc_figure(found: Sequence[Roc]) -> Figure:
     sections = list(dict.fromkeys(each.cell.section for each in found))
     columns = min(3, len(sections))
     rows = -(-len(sections) // columns)
-    figure = Figure((max(3.4, 2.3 * columns), 0.25 + 2.45 * rows), layout="constrained")
+    side, gap = (1.75, 0.5) if columns > 2 else (2.3, 0.6)
+    figure = Figure((0.65 + side * columns + gap * (columns - 1), 0.8 + side * rows + 0.7 * (rows - 1)))
     for number, section in enumerate(sections):
         axes = figure.add_subplot(rows, columns, number + 1, title=f"section {section}", aspect="equal")
         _roc_panel(axes, [each for each in found if each.cell.section == section])
         axes.set(xlim=(0, 1), ylim=(0, 1.01), xlabel="false positive rate")
         if number % columns == 0:
             axes.set_ylabel("true positive rate")
+    place_axes(figure, 0.55, 0.1, 0.5, 0.3, gap, 0.7)
     return figure
 
 

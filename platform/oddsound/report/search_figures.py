@@ -14,11 +14,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from oddsound.report.palette import BLUE, GREEN, INK, LINE, ORANGE, RED, SOFT
+from oddsound.report.svg import HALO, place_axes
 from oddsound.search.space import Dimension
 
 Point = tuple[int, float]
 """A trial's number and its Ω in %."""
-_COLUMNS = 2
+_FEW = 4
+"""Settings that have room beside each other."""
 _CUT = 18
 
 
@@ -35,8 +37,9 @@ def history_figure(
     paper: float | None = None,
 ) -> Figure:
     """Ω by trial, the best so far as steps, and the paper's as a line. All in %."""
-    figure = Figure((4.6, 3.0), layout="constrained")
+    figure = Figure((4.6, 3.1))
     axes = figure.add_subplot(xlabel="trial", ylabel="Ω [%]")
+    place_axes(figure, 0.55, 0.1, 0.9, 0.1)
     axes.scatter(*_columns(done), color=BLUE, s=26, label="finished", zorder=3)
     best = running_best(done)
     axes.step(*_columns(best), where="post", color=GREEN, label="best so far")
@@ -50,7 +53,7 @@ def history_figure(
         axes.plot([number], [0.03], "x", color=RED, transform=axes.get_xaxis_transform(), clip_on=False)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.margins(y=0.12)
-    figure.legend(loc="outside lower center", ncols=2)
+    figure.legend(loc="lower center", ncols=2)
     return figure
 
 
@@ -72,12 +75,13 @@ def slice_figure(
     dimensions: Mapping[str, Dimension], points: Sequence[Mapping[str, Any]], omegas: Sequence[float]
 ) -> Figure:
     """A panel a searched setting: its value and Ω in % of each trial, the best one ringed."""
-    rows = -(-len(dimensions) // _COLUMNS)
+    columns = 2 if len(dimensions) <= _FEW else 3
+    rows = -(-len(dimensions) // columns)
     figure = Figure((6.2, 2.2 * rows), layout="constrained")
     best = max(range(len(omegas)), key=omegas.__getitem__)
     first: Axes | None = None
     for place, (name, dimension) in enumerate(dimensions.items()):
-        axes = figure.add_subplot(rows, _COLUMNS, place + 1, sharey=first, xlabel=short(name, 40))
+        axes = figure.add_subplot(rows, columns, place + 1, sharey=first, xlabel=short(name))
         first = first or axes
         places = [_place(dimension, point[name]) for point in points]
         axes.scatter(places, omegas, color=BLUE, s=24, alpha=0.8)
@@ -85,7 +89,7 @@ def slice_figure(
             [places[best]], [omegas[best]], s=90, facecolors="none", edgecolors=ORANGE, linewidths=1.8
         )
         _ticks(axes, dimension)
-        if place % _COLUMNS == 0:
+        if place % columns == 0:
             axes.set_ylabel("Ω [%]")
     return figure
 
@@ -108,7 +112,10 @@ def parallel_figure(
     _axis(
         axes, len(dimensions), {0.0: f"{low:.1f}", 1.0: f"{high:.1f}"} if high > low else {1.0: f"{high:.1f}"}
     )
-    axes.set_xticks(range(len(dimensions) + 1), [*(_two_lines(name) for name in dimensions), "Ω [%]"])
+    names = [_two_lines(name) for name in dimensions]
+    if len(dimensions) > _FEW:  # every other one below its neighbours
+        names = [f"\n\n{name}" if place % 2 else name for place, name in enumerate(names)]
+    axes.set_xticks(range(len(dimensions) + 1), [*names, "Ω [%]"])
     axes.tick_params(length=0)
     axes.grid(False)
     return figure
@@ -158,7 +165,7 @@ def _marks(dimension: Dimension) -> dict[float, str]:
 def _axis(axes: Axes, place: int, marks: Mapping[float, str]) -> None:
     axes.plot([place, place], [0, 1], color=LINE, lw=1, zorder=0)
     for height, mark in marks.items():
-        axes.text(place + 0.04, height, mark, fontsize=8, va="center", color=INK)
+        axes.text(place + 0.04, height, mark, fontsize=8, va="center", color=INK, gid=HALO)
 
 
 def _two_lines(name: str) -> str:
@@ -179,7 +186,7 @@ def _ticks(axes: Axes, dimension: Dimension) -> None:
         axes.set_xscale("log")
         axes.minorticks_off()
         low, high = _ends(dimension)
-        axes.set_xticks([low, math.sqrt(low * high), high])
-        axes.set_xticklabels([value_text(float(v)) for v in (low, round(math.sqrt(low * high), 4), high)])
+        marks = [low, float(f"{math.sqrt(low * high):.2g}"), high]
+        axes.set_xticks(marks, [value_text(mark) for mark in marks])
     else:
         axes.xaxis.set_major_locator(MaxNLocator(5))

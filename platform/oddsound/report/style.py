@@ -73,7 +73,10 @@ figure {{ margin: 0; flex: 0 1 27.6rem; min-width: 0; max-width: 100%; }}
 figure.wide {{ flex-basis: 37.2rem; }}
 figcaption {{ color: var(--soft); font-size: .875rem; max-width: 60ch; overflow-wrap: anywhere; }}
 figcaption b {{ color: var(--ink); display: block; }}
+.scroll + figure, p + figure {{ margin-top: 1.5rem; }}
+.pan {{ overflow-x: auto; }}
 svg.plot {{ display: block; max-width: 100%; height: auto; font-family: inherit; }}
+.halo text {{ paint-order: stroke; stroke: var(--paper); stroke-width: 3px; }}
 audio {{ display: block; width: 100%; max-width: 30rem; margin: .25rem 0; }}
 .lacking {{ border-left: 4px solid var(--gold); padding: .25rem .75rem; max-width: 75ch; }}
 .lacking p, .lacking ul {{ margin: .25rem 0; }}
@@ -86,9 +89,12 @@ th[aria-sort] button::after {{ content: " ▲"; }}
 th[aria-sort=descending] button::after {{ content: " ▼"; }}
 .fit {{ width: fit-content; max-width: 100%; }}
 .fit table {{ width: auto; }} .fit th, .fit td {{ padding: .3rem .6rem; }}
+@media screen and (max-width: 40rem) {{ .pan svg.plot {{ max-width: none; width: 34rem; }} }}
 @page {{ size: A4; margin: 12mm; }}
-@media print {{ section {{ break-inside: auto; }} figure, tr {{ break-inside: avoid; }}
-  nav, audio {{ display: none; }} .figures {{ gap: 5mm; }}
+@media print {{ section {{ break-inside: auto; }} figure, tr, pre {{ break-inside: avoid; }}
+  h2, h3 {{ break-after: avoid; }} .fit table {{ font-size: 7.5pt; }}
+  nav, .halo text {{ paint-order: stroke; stroke: var(--paper); stroke-width: 3px; }}
+audio {{ display: none; }} .figures {{ gap: 5mm; }}
   figure {{ flex-basis: 85mm; }} figure.wide {{ flex-basis: 120mm; }}
   summary {{ list-style: none; break-after: avoid; }} td.word {{ min-width: 0; }} }}
 """

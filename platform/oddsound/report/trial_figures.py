@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from oddsound.report.palette import BLUE, CURVES
+from oddsound.report.svg import place_axes
 
 Curve = tuple[list[float], list[float]]
 """Epochs and values."""
@@ -36,16 +37,17 @@ def loss_figure(found: Mapping[str, Curve]) -> Figure:
     """The losses above, Ω in % of the epochs that it was measured after below."""
     losses = {key: curve for key, curve in found.items() if key != OMEGA}
     panels = int(bool(losses)) + int(OMEGA in found)
-    figure = Figure(
-        (4.6, 0.7 + (2.3 if losses else 0) + (1.2 if OMEGA in found else 0)), layout="constrained"
-    )
+    figure = Figure((4.6, 0.9 + (2.2 if losses else 0) + (1.0 if OMEGA in found else 0)))
     ratios = [3, 1.5][:panels] if losses else [1]
     grid = figure.subplots(panels, 1, squeeze=False, sharex=True, height_ratios=ratios)[:, 0]
+    place_axes(figure, 0.65, 0.1, 0.5, 0.4, 0.15)
     for color, (key, (epochs, values)) in zip(CURVES, losses.items(), strict=False):
         grid[0].plot(epochs, values, color=color, label=_short(key), marker="." if len(epochs) < 20 else None)
     if losses:
         grid[0].set_ylabel("loss")
-        figure.legend(loc="outside upper center", ncols=4, columnspacing=1.2, handlelength=1.4)
+        if _is_wide([value for _, values in losses.values() for value in values]):
+            grid[0].set_yscale("log")
+        figure.legend(loc="upper center", ncols=4, columnspacing=1.2, handlelength=1.4)
     if OMEGA in found:
         grid[-1].plot(*found[OMEGA], color=BLUE, marker="o")
         grid[-1].set_ylabel("Ω [%]")
@@ -53,6 +55,11 @@ def loss_figure(found: Mapping[str, Curve]) -> Figure:
     grid[-1].set_xlabel("epoch")
     grid[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
     return figure
+
+
+def _is_wide(values: Sequence[float]) -> bool:
+    """Whether small losses would lie on the axis beside large ones."""
+    return min(values) > 0 and max(values) > 30 * min(values)
 
 
 def _short(key: str) -> str:

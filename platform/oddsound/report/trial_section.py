@@ -27,26 +27,21 @@ def trial_section(of: MachineRun, at: Place) -> Child:
     best, scores = found
     figures: list[Child] = []
     notes: list[str] = []
-    for draw in (_heat, _distributions, _rocs):
+    for draw in (_heat, _losses, _distributions, _rocs):
         try:
-            figures.append(draw(scores, at))
-        except ScoreError as error:
+            figures.append(draw(best, scores, at))
+        except (BundleError, ScoreError) as error:
             notes.append(str(error))
-    try:
-        figures.append(_losses(best, at))
-    except BundleError as error:
-        notes.append(str(error))
     where = f"trials/{of.machine}/{best.identity}"
     return [
-        element("h3", f"The best trial: {best.title}, Ω {percent(best.omega)} %"),
-        element("p", element("code", where)),
+        element("h3", f"The best trial: {best.title}, Ω {percent(best.omega)} % ", element("code", where)),
         lacking(list(dict.fromkeys(notes))),
         element("div", figures, class_="figures"),
         clips_section(best, scores, of.machine, at.data, at.id, audio=at.audio),
     ]
 
 
-def _heat(scores: ScoreTable, at: Place) -> Html:
+def _heat(_: Trial, scores: ScoreTable, at: Place) -> Html:
     found = cells(scores)
     says = "; ".join(
         f"{place(c.section, c.domain)}: AUC {percent(c.auc)}, pAUC {percent(c.pauc)}" for c in found
@@ -61,7 +56,7 @@ def _heat(scores: ScoreTable, at: Place) -> Html:
     )
 
 
-def _distributions(scores: ScoreTable, at: Place) -> Html:
+def _distributions(_: Trial, scores: ScoreTable, at: Place) -> Html:
     found = distributions(scores)
     if not found:
         raise ScoreError("no labelled test clips, so there are no distributions to set against each other")
@@ -82,7 +77,7 @@ def _distributions(scores: ScoreTable, at: Place) -> Html:
     )
 
 
-def _rocs(scores: ScoreTable, at: Place) -> Html:
+def _rocs(_: Trial, scores: ScoreTable, at: Place) -> Html:
     found = rocs(scores)
     says = "; ".join(
         f"{place(r.cell.section, r.cell.domain)}: AUC {percent(r.cell.auc)} %, pAUC {percent(r.cell.pauc)} %"
@@ -100,7 +95,7 @@ def _rocs(scores: ScoreTable, at: Place) -> Html:
     )
 
 
-def _losses(best: Trial, at: Place) -> Html:
+def _losses(best: Trial, _: ScoreTable, at: Place) -> Html:
     found = curves(best.bundle.history())
     if not found:
         raise BundleError("the best trial's history has no numbers to draw")

@@ -31,7 +31,7 @@ def _trial_row(of: MachineRun, trial: Trial, values: dict[str, object]) -> list[
         number(metrics.get("omega_best_dev")),
         Cell("–" if epoch is None else f"{epoch:.0f}", epoch),
         *(_setting(values.get(name)) for name in of.dimensions),
-        word(trial.state),
+        Cell(trial.state, is_number=False),
         Cell(f"{trial.result.seconds:.1f}", trial.result.seconds) if trial.result else Cell("–"),
         Cell(element("code", trial.identity), is_number=False),
     ]

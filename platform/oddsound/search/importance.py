@@ -59,6 +59,8 @@ def importances(
         for point, value in zip(points, values, strict=True):
             study.add_trial(create_trial(params=dict(point), distributions=distributions, value=value))
         found = get_param_importances(study, evaluator=FanovaImportanceEvaluator(seed=0))
+    except RuntimeError:  # no tree of its forest found a difference
+        return {}
     finally:
         optuna.logging.set_verbosity(verbosity)
     return {name: float(share) for name, share in found.items()}
