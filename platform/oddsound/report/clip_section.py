@@ -13,9 +13,9 @@ from oddsound.report.clips import (
     choose,
     flac_uri,
     read_recording,
+    recorded_tests,
     spectrogram_figure,
     spectrograms,
-    recorded_tests,
 )
 from oddsound.report.html import Child, Html, element
 from oddsound.report.run_folder import Trial

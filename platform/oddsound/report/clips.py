@@ -129,7 +129,7 @@ def spectrogram_figure(raw: Floats, filtered: Floats | None, config: FeatureConf
     panels[0].set_ylabel("frequency [Hz]")
     box, width = panels[-1].get_position(), figure.get_size_inches()[0]
     bar = figure.add_axes((box.x1 + 0.08 / width, box.y0, 0.09 / width, box.height))
-    figure.colorbar(picture, cax=bar, label="dB").outline.set_visible(False)  # type: ignore[operator]
+    figure.colorbar(picture, cax=bar, label="dB").outline.set_visible(False)
     return figure
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from oddsound.errors import ScoreError
 from oddsound.report.blocks import Cell, count, drawn, facts, lacking, percent, table, word
 from oddsound.report.formats import SELECTIONS
 from oddsound.report.html import Child, Html, element
@@ -104,12 +105,16 @@ def systems_figure(systems: Sequence[SystemFigures], machines: Sequence[str]) ->
 
 def table1_section(machines: Sequence[MachineRun], systems: Systems) -> Html:
     """A choice of the epoch that nothing of ours has is left out."""
-    found = table1_of(machines, systems)
+    heading = element("h2", "Table 1, the paper's figures beside ours", id="table1")
+    try:
+        found = table1_of(machines, systems)
+    except ScoreError as error:
+        return element("section", heading, lacking([str(error)]))
     parts = [section(found, epoch, how, "h3") for epoch, how in SELECTIONS if _has_ours(found, epoch)]
     note = "Nothing of ours is in it yet: the paper's figures alone."
     return element(
         "section",
-        element("h2", "Table 1, the paper's figures beside ours", id="table1"),
+        heading,
         parts or [lacking([note]), section(found, *SELECTIONS[0], "h3")],
         element(
             "p",

@@ -93,8 +93,7 @@ th[aria-sort=descending] button::after {{ content: " ▼"; }}
 @page {{ size: A4; margin: 12mm; }}
 @media print {{ section {{ break-inside: auto; }} figure, tr, pre {{ break-inside: avoid; }}
   h2, h3 {{ break-after: avoid; }} .fit table {{ font-size: 7.5pt; }}
-  nav, .halo text {{ paint-order: stroke; stroke: var(--paper); stroke-width: 3px; }}
-audio {{ display: none; }} .figures {{ gap: 5mm; }}
+  nav, audio {{ display: none; }} .figures {{ gap: 5mm; }}
   figure {{ flex-basis: 85mm; }} figure.wide {{ flex-basis: 120mm; }}
   summary {{ list-style: none; break-after: avoid; }} td.word {{ min-width: 0; }} }}
 """
