@@ -35,18 +35,23 @@ def report(run: Path, out: Path | None, machines: list[str] | None, no_audio: bo
     from oddsound.search.record import read_record
 
     record = read_record(run)
-    path = out or run / "report.html"
+    from oddsound.report.run_folder import tidied  # seconds, which a wrong path needn't wait for
+
+    record, path = tidied(record), out or run / "report.html"
     size = _write(run, record, _among(machines, record, run), path, audio=not no_audio)
     click.echo(f"{size / 1e6:.1f} MB", err=True)
     click.echo(path)
 
 
-def report_at_end(run: Path, record: RunRecord) -> None:
+def report_at_end(run: Path) -> None:
     """The page of a run that has just ended. It is no reason for a run to fail: what goes wrong is said."""
     from oddsound.cli.stages import talk
+    from oddsound.report.run_folder import tidied
+    from oddsound.search.record import read_record
 
     path = run / "report.html"
     try:
+        record = tidied(read_record(run))  # as it was written, which is what `oddsound report` will read
         _write(run, record, list(record.machines), path, audio=True)
     except Exception as error:  # a plotting library has as many errors as plots
         talk(f"no report: {type(error).__name__}: {error}; `oddsound report {run}` tries again")

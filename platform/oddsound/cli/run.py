@@ -42,9 +42,16 @@ def run(data: Path, out: Path, machines: list[str] | None, **options: Any) -> No
 
     The same command again does only what is missing; more --trials extend the search.
     """
+    run_all(data, out, machines, submit_and_report, **options)
+
+
+def submit_and_report(run: Path, record: RunRecord, authors: Authors, pinned: Sequence[str]) -> None:
+    """The submission of what was searched, and the page of it all."""
+    from oddsound.cli.report import report_at_end
     from oddsound.cli.submit import submit_run
 
-    run_all(data, out, machines, submit_run, **options)
+    submit_run(run, record, authors, pinned)
+    report_at_end(run)
 
 
 def run_all(
@@ -62,7 +69,6 @@ def run_all(
     """
     prepare_ray(options["ray_address"], options["insecure"])  # before ray is imported
     from oddsound.cli import stages
-    from oddsound.cli.report import report_at_end
     from oddsound.recordings.index import index_folder
     from oddsound.search.cluster import LOCAL, knock
     from oddsound.search.driver import sole_driver
@@ -94,7 +100,6 @@ def run_all(
             record, outcome = _search(index, spaces, out, asked, stages.Drive(signs, interrupts))
             if stages.searched(out, record):
                 finish(out, record, authors, options["pinned"])
-                report_at_end(out, record)
             stages.refuse_failures(outcome, out)
 
 

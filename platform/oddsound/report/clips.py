@@ -32,7 +32,7 @@ N_EACH = 2
 """Clips of either kind."""
 RANGE_DB = 80.0
 STEP_DB = 2.0
-_HERTZ = (125, 250, 500, 1000, 2000, 4000, 8000)
+_HERTZ = (200, 500, 1000, 2000, 4000, 8000)
 _LABELS = {NORMAL: "normal", ANOMALY: "anomaly"}
 
 
@@ -147,5 +147,7 @@ def _hertz_ticks(config: FeatureConfig) -> tuple[list[float], list[str]]:
     """Places on the axis of bands, and the frequencies there."""
     centres = band_centres(config)
     known = np.flatnonzero(np.isfinite(centres))
+    if not len(known):
+        return [], []
     inside = [hertz for hertz in _HERTZ if centres[known[0]] <= hertz <= centres[known[-1]] * 1.03]
     return [float(np.interp(h, centres[known], known)) for h in inside], [f"{h:,}" for h in inside]

@@ -140,7 +140,7 @@ def environment_section(run: Path, record: RunRecord, machines: Sequence[Machine
         ("devices", _devices(machines)),
         ("MLflow", record.tracking_uri or "the run's own store, RUN/mlflow"),
     ]
-    rows += [(f"changed {c.get('when')}", "; ".join(map(str, c.get("what", [])))) for c in record.changes]
+    rows += [(f"changed {change.get('when')}", _what(change.get("what"))) for change in record.changes]
     away = set_aside(run)
     rows += [("set aside as damaged", [element("div", each) for each in away])] if away else []
     return element(
@@ -154,6 +154,10 @@ def environment_section(run: Path, record: RunRecord, machines: Sequence[Machine
         if command
         else lacking(["run.json doesn't say by which command the run was begun."]),
     )
+
+
+def _what(changes: object) -> str:
+    return "; ".join(map(str, changes)) if isinstance(changes, list) else str(changes)
 
 
 def _paper(machine: str) -> Cell:

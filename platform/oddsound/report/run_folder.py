@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard
 
 from oddsound.config import TrialConfig, flattened
 from oddsound.errors import BundleError, ConfigError, ScoreError
@@ -61,7 +61,7 @@ class Trial:
             peaks = [entry.get("peak_gpu_memory_mb") for entry in self.bundle.history()]
         except BundleError:
             return []
-        return [float(peak) for peak in peaks if isinstance(peak, int | float)]
+        return [float(peak) for peak in peaks if is_number(peak)]
 
 
 @dataclass(frozen=True)
@@ -111,6 +111,24 @@ class MachineRun:
         return {trial.identity: values for trial, values in self.points()}
 
 
+def tidied(record: RunRecord) -> RunRecord:
+    """With every part of the kind that it should be, whatever hand was in run.json; the rest is left out."""
+    parts = {name: value if isinstance(value, dict) else {} for name, value in vars(record).items()}
+    wanted = {m: n for m, n in parts["wanted"].items() if isinstance(n, int)}
+    changes = record.changes if isinstance(record.changes, list) else []
+    return RunRecord(
+        str(record.search),
+        str(record.dataset),
+        str(record.data),
+        str(record.tracking_uri) if record.tracking_uri else None,
+        machines={m: begun if isinstance(begun, dict) else {} for m, begun in parts["machines"].items()},
+        wanted=wanted,
+        code={str(name): str(version) for name, version in parts["code"].items()},
+        command=parts["command"],
+        changes=[change for change in changes if isinstance(change, dict)],
+    )
+
+
 def read_machines(run: Path, record: RunRecord, machines: Sequence[str]) -> list[MachineRun]:
     """In the order of `machines`, which are of the record."""
     return [_machine(run, record, machine) for machine in machines]
@@ -137,11 +155,10 @@ def set_aside(run: Path) -> list[str]:
 
 def _machine(run: Path, record: RunRecord, machine: str) -> MachineRun:
     begun = record.machines[machine]
-    begun = begun if isinstance(begun, dict) else {}
     found = [_trial(bundle, str(begun.get("data", ""))) for bundle in _bundles(run / "trials", machine)]
     order = {state: place for place, state in enumerate(STATES)}
     found.sort(key=lambda t: (math.inf if t.number is None else t.number, order[t.state], t.identity))
-    return MachineRun(machine, begun, int(record.wanted.get(machine, 0)), tuple(found))
+    return MachineRun(machine, begun, record.wanted.get(machine, 0), tuple(found))
 
 
 def _bundles(trials: Path, machine: str) -> Iterator[Bundle]:
@@ -175,17 +192,38 @@ def _said(error: Exception, bundle: Bundle) -> str:
 
 def _finished(bundle: Bundle, config: TrialConfig, digest: str) -> Trial:
     result = bundle.result()
-    omega = float(result.omega)
-    if not math.isfinite(omega):
-        raise ValueError(f"{bundle.path}/result.json: its omega is no number")
+    if not _is_whole(result):
+        raise BundleError(
+            f"{bundle.path}/result.json: not a trial's result, a figure is none; remove the folder"
+        )
     state: State = "done" if not digest or result.data_digest == digest else "other recordings"
-    return Trial(bundle, state, config, result, int(result.number), omega)
+    return Trial(bundle, state, config, result, result.number, float(result.omega))
+
+
+def _is_whole(result: TrialResult) -> bool:
+    """Whether its numbers are numbers, and each Ω a fraction."""
+    metrics, omegas = result.metrics, ("omega", "omega_last", "omega_best_dev")
+    return (
+        isinstance(result.versions, dict)
+        and isinstance(metrics, dict)
+        and all(map(is_number, (result.number, result.seconds, *metrics.values())))
+        and "omega" in metrics
+        and all(0 <= metrics[name] <= 1 for name in omegas if name in metrics)
+    )
+
+
+def is_number(value: Any) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _stopped(bundle: Bundle, config: TrialConfig, digest: str) -> Trial:
     stop, seen = bundle.stop(), bundle.seen()
     state: State = "stopped" if not (digest and seen) or seen == digest else "other recordings"
     why = f"given up after epoch {stop.epoch} of {config.training.epochs}, at the rung of epoch {stop.rung}"
+    if not all(map(is_number, (stop.number, stop.omega))):
+        raise BundleError(
+            f"{bundle.path}/stopped.json: not a trial's stop, a figure is none; remove the folder"
+        )
     return Trial(bundle, state, config, number=int(stop.number), omega=float(stop.omega), reason=why)
 
 

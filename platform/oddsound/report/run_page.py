@@ -11,7 +11,7 @@ from oddsound.report.blocks import Place
 from oddsound.report.html import Html, element, page
 from oddsound.report.machine_section import machine_section
 from oddsound.report.overview import environment_section, machines_table, systems_section, table1_section
-from oddsound.report.run_folder import MachineRun, read_machines
+from oddsound.report.run_folder import MachineRun, read_machines, tidied
 from oddsound.report.sorting import SCRIPT
 from oddsound.report.style import PAGE, RUN
 from oddsound.report.svg import drawing
@@ -54,6 +54,7 @@ def write_report(run: Path, record: RunRecord, asked: Asked, path: Path, told: T
 def run_page(run: Path, record: RunRecord, asked: Asked, told: Told = lambda _: None) -> str:
     """What is lacking is said where it would stand; only a run.json that is none is refused, by whoever
     reads it."""
+    record = tidied(record)
     machines = read_machines(run, record, asked.machines)
     places = [Place(number, Path(record.data), asked.audio) for number in range(len(machines))]
     with drawing():
@@ -93,7 +94,7 @@ def _summary(run: Path, record: RunRecord, machines: Sequence[MachineRun]) -> Ht
         "by which trials were chosen: on other clips expect less.",
     ]
     driver = read_driver(run)
-    if driver is not None and driver.is_alive:
+    if driver is not None and driver.is_alive and driver.running:
         lines.append("The search was still running when this page was made.")
     elif done < wanted:
         lines.append("The search isn't over: oddsound search --resume goes on with it.")

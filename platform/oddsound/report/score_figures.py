@@ -79,8 +79,9 @@ def distributions(table: ScoreTable) -> list[Scores]:
 
 def heat_map(found: Sequence[Cell]) -> Figure:
     """A row a section and domain, AUC and pAUC in %: the further above chance the bluer, below it orange."""
-    figure = Figure((3.4, 0.6 + 0.33 * len(found)), layout="constrained")
+    figure = Figure((3.6, 0.35 + 0.33 * len(found)))
     axes = figure.add_subplot(xlim=(-0.5, 1.5), ylim=(len(found) - 0.5, -0.5))
+    place_axes(figure, 1.65, 0.05, 0.05, 0.3)
     for row, cell in enumerate(found):
         for column, value in enumerate((cell.auc, cell.pauc)):
             _cell(axes, column, row, value)

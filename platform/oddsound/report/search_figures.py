@@ -21,7 +21,7 @@ Point = tuple[int, float]
 """A trial's number and its Ω in %."""
 _FEW = 4
 """Settings that have room beside each other."""
-_CUT = 18
+_CUT, _LONG = 18, 8
 
 
 def running_best(done: Sequence[Point]) -> list[Point]:
@@ -77,7 +77,8 @@ def slice_figure(
     """A panel a searched setting: its value and Ω in % of each trial, the best one ringed."""
     columns = 2 if len(dimensions) <= _FEW else 3
     rows = -(-len(dimensions) // columns)
-    figure = Figure((6.2, 2.2 * rows), layout="constrained")
+    is_long = any(_is_long(dimension) for dimension in dimensions.values())
+    figure = Figure((6.2, 2.2 * rows), layout="constrained" if is_long else None)
     best = max(range(len(omegas)), key=omegas.__getitem__)
     first: Axes | None = None
     for place, (name, dimension) in enumerate(dimensions.items()):
@@ -89,8 +90,11 @@ def slice_figure(
             [places[best]], [omegas[best]], s=90, facecolors="none", edgecolors=ORANGE, linewidths=1.8
         )
         _ticks(axes, dimension)
+        axes.margins(y=0.15)
         if place % columns == 0:
             axes.set_ylabel("Ω [%]")
+    if not is_long:
+        place_axes(figure, 0.55, 0.15, 0.5, 0.08, 0.42, 0.6)
     return figure
 
 
@@ -173,13 +177,18 @@ def _two_lines(name: str) -> str:
     return f"{short(room)}{dot}\n{short(setting)}"
 
 
+def _is_long(dimension: Dimension) -> bool:
+    """Whether its choices' names don't fit beside each other."""
+    return any(len(value_text(value)) > _LONG for value in dimension.choices or ())
+
+
 def _ticks(axes: Axes, dimension: Dimension) -> None:
     if dimension.choices is not None:
         axes.set_xticks(
             range(len(dimension.choices)), [short(value_text(v), _CUT) for v in dimension.choices]
         )
         axes.margins(x=0.15)
-        if max(len(str(value)) for value in dimension.choices) > 8:
+        if _is_long(dimension):
             axes.tick_params(axis="x", labelrotation=30)
         return
     if dimension.log:

@@ -68,9 +68,9 @@ nav li {{ break-inside: avoid; }}
 summary {{ cursor: pointer; border-top: 2px solid var(--line); padding-top: .75rem; margin-top: 2rem; }}
 summary h2 {{ display: inline; margin: 0; }}
 summary small {{ color: var(--soft); font-size: .9rem; }}
-.figures {{ display: flex; flex-wrap: wrap; gap: 1.5rem 2.5rem; align-items: flex-start; }}
+.figures {{ display: flex; flex-wrap: wrap; gap: 1.5rem; align-items: flex-start; }}
 figure {{ margin: 0; flex: 0 1 27.6rem; min-width: 0; max-width: 100%; }}
-figure.wide {{ flex-basis: 37.2rem; }}
+figure.wide {{ flex-basis: 36rem; }}
 figcaption {{ color: var(--soft); font-size: .875rem; max-width: 60ch; overflow-wrap: anywhere; }}
 figcaption b {{ color: var(--ink); display: block; }}
 .scroll + figure, p + figure {{ margin-top: 1.5rem; }}
@@ -93,6 +93,7 @@ th[aria-sort=descending] button::after {{ content: " ▼"; }}
 @page {{ size: A4; margin: 12mm; }}
 @media print {{ section {{ break-inside: auto; }} figure, tr, pre {{ break-inside: avoid; }}
   h2, h3 {{ break-after: avoid; }} .fit table {{ font-size: 7.5pt; }}
+  .fit th, .fit td {{ padding: 1pt 3pt; }} .fit thead th {{ white-space: normal; overflow-wrap: anywhere; }}
   nav, audio {{ display: none; }} .figures {{ gap: 5mm; }}
   figure {{ flex-basis: 85mm; }} figure.wide {{ flex-basis: 120mm; }}
   summary {{ list-style: none; break-after: avoid; }} td.word {{ min-width: 0; }} }}

@@ -25,6 +25,7 @@ HALO = "halo"
 """The gid of text that stands on lines."""
 _PX_PER_PT = 96 / 72
 _SETTINGS = {
+    "axes.axisbelow": True,
     "axes.edgecolor": LINE,
     "axes.facecolor": "none",
     "axes.grid": True,

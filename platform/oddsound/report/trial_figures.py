@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from oddsound.report.palette import BLUE, CURVES
+from oddsound.report.run_folder import is_number
 from oddsound.report.svg import place_axes
 
 Curve = tuple[list[float], list[float]]
@@ -24,8 +24,8 @@ def curves(history: Sequence[Mapping[str, Any]]) -> dict[str, Curve]:
         for key, value in entry.items():
             if (
                 (key == OMEGA or key.split("/")[0] == "loss")
-                and _is_number(value)
-                and _is_number(entry["epoch"])
+                and is_number(value)
+                and is_number(entry["epoch"])
             ):
                 epochs, values = found.setdefault(key, ([], []))
                 epochs.append(float(entry["epoch"]))
@@ -64,7 +64,3 @@ def _is_wide(values: Sequence[float]) -> bool:
 
 def _short(key: str) -> str:
     return key.partition("/")[2].replace("_", " ") or key
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -7,7 +7,6 @@ from tests.unit.report.runs import begin
 
 from oddsound.cli import report as command
 from oddsound.cli.main import main
-from oddsound.search.record import read_record
 
 
 @pytest.fixture
@@ -57,10 +56,10 @@ def test_what_can_not_be_is_one_line(
 def test_a_runs_end_survives_a_page_that_can_not_be_written(
     run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    command.report_at_end(run, read_record(run))
+    command.report_at_end(run)
     assert f"report      {run / 'report.html'}" in capsys.readouterr().err
     (run / "report.html").unlink()
     (run / "report.html").mkdir()
-    command.report_at_end(run, read_record(run))
+    command.report_at_end(run)
     said = capsys.readouterr().err.splitlines()[-1]
     assert said.startswith("no report: IsADirectoryError") and f"`oddsound report {run}` tries again" in said

@@ -1,12 +1,16 @@
 """What a run's folder is read as, whatever state it is in."""
 
+import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.unit.report.runs import POINTS, begin, machines_of
 
-from oddsound.report.run_folder import best_scores, read_machines, set_aside
+from oddsound.report.run_folder import best_scores, read_machines, set_aside, tidied
+from oddsound.report.run_page import Asked, run_page
 from oddsound.search.record import read_record
 
 
@@ -75,6 +79,37 @@ def test_a_run_that_has_only_begun(small_data: Path, tmp_path: Path) -> None:
     (run / "set_aside" / "fan").mkdir(parents=True)
     (run / "set_aside" / "fan" / "abc").mkdir()
     assert set_aside(run) == ["fan/abc"]
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        {"metrics": {"omega": float("nan")}},
+        {"metrics": {"omega": "<b>"}},
+        {"metrics": {"omega": 0.5, "omega_last": 7}},
+        {"metrics": []},
+        {"seconds": None},
+        {"number": "0"},
+        {"versions": 3},
+        {"more": 1},
+    ],
+)
+def test_a_result_of_other_kinds_is_damaged(spoilt: dict[str, Any], made_run: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(made_run, run)
+    result = machines_of(run)["valve"].done[0].bundle.path / "result.json"
+    result.write_text(json.dumps(json.loads(result.read_text()) | spoilt))
+    (trial,) = machines_of(run)["valve"].trials
+    assert trial.state == "damaged" and "result.json" in trial.reason
+
+
+@pytest.mark.parametrize("odd", [None, 3, "x", [1], {"fan": "x"}, {"what": 1}])
+def test_whatever_run_json_holds_it_has_a_page(odd: Any, made_run: Path) -> None:
+    known = read_record(made_run)
+    for part in ("search", "data", "wanted", "code", "command", "changes", "machines", "tracking_uri"):
+        record = tidied(replace(known, **{part: [odd] if part == "changes" else odd}))
+        assert record.machines.keys() <= {"fan", "valve", "pump", "what"}
+        assert run_page(made_run, record, Asked([*record.machines][2:3])).startswith("<!DOCTYPE html>")
 
 
 @pytest.mark.parametrize("content", ["[]", '{"machine": 3}', "{", ""])
