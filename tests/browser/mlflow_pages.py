@@ -21,7 +21,7 @@ from urllib.parse import quote, urlencode
 from mlflow import MlflowClient
 from playwright.sync_api import Page, sync_playwright
 
-_FLAGS = (
+FLAGS = (
     "--no-sandbox",
     "--disable-gpu",
     "--disable-quic",
@@ -45,7 +45,7 @@ def browser_page() -> Iterator[Page]:
     """A page of headless Chromium that has been to MLflow before; it fails at the first script error."""
     errors: list[str] = []
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium(), args=list(_FLAGS))
+        browser = playwright.chromium.launch(executable_path=chromium(), args=list(FLAGS))
         context = browser.new_context(viewport={"width": 1500, "height": 950}, timezone_id="UTC")
         context.add_init_script(_BEEN_HERE)
         page = context.new_page()

@@ -80,6 +80,16 @@ def test_stderr_says_where_things_lie_and_what_is_next(run: Path) -> None:
     assert "Traceback" not in talk
 
 
+def test_a_report_lies_beside_and_is_what_the_command_writes(run: Path) -> None:
+    page = (run / "report.html").read_bytes()
+    assert b"Report of out" in page and b"As submission/systems.json has them" in page
+    assert b"<audio" in page and b"still running" not in page
+    assert "report      " in (run.parent / "stderr").read_text()
+    again = oddsound(ODDSOUND, "report", run, "--out", run.parent / "again.html")
+    assert again.returncode == 0, again.stderr
+    assert (run.parent / "again.html").read_bytes() == page
+
+
 def test_every_bundle_is_whole_and_the_papers_configuration_came_first(run: Path) -> None:
     for machine in MACHINES:
         whole = finished(run / "trials", machine)

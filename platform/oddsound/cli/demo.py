@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from oddsound.cli.options import machines_option, run_options
-from oddsound.cli.run import run_all
+from oddsound.cli.run import run_all, submit_and_report
 from oddsound.cli.talking import talk
 
 
@@ -28,10 +28,11 @@ def demo(out: Path, machines: list[str] | None, **options: Any) -> None:
     Without --config the trial settings are those of `smoke`. The figures say that everything works,
     not how well: networks this small, trained this briefly, are near chance.
     """
-    from oddsound.cli.submit import submit_run
     from oddsound.recordings.synth import ALL_SEVEN, synthesise
 
     data = out / "synthetic"
     talk(f"synthetic machines in {data}")
     synthesise(data, seconds=2.0, n_train_source=12, n_test=6, machines=ALL_SEVEN)
-    run_all(data, out, machines, submit_run, **(options | {"configs": options["configs"] or ("smoke",)}))
+    run_all(
+        data, out, machines, submit_and_report, **(options | {"configs": options["configs"] or ("smoke",)})
+    )

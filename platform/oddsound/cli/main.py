@@ -25,6 +25,7 @@ from oddsound.cli.predict import predict
 from oddsound.cli.pretrain import pretrain
 from oddsound.cli.refit import refit
 from oddsound.cli.register import register
+from oddsound.cli.report import report
 from oddsound.cli.run import run
 from oddsound.cli.search import search
 from oddsound.cli.serve import serve
@@ -98,6 +99,7 @@ def oddsound(context: click.Context, /, debug: bool, quiet: bool) -> None:
       oddsound submit RUN               S1-S4 as the challenge's package
       oddsound submission check DIR     would the organisers take it?
       oddsound evaluate SCORES          AUC, pAUC and omega of score files
+      oddsound report RUN               the search as one HTML page
 
     \b
     Servers
@@ -140,6 +142,7 @@ for _command in (
     submit,
     submission,
     evaluate,
+    report,
     sync,
     serve,
 ):

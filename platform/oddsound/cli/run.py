@@ -51,9 +51,16 @@ def run(data: Path, out: Path, machines: list[str] | None, **options: Any) -> No
 
     The same command again does only what is missing; more --trials extend the search.
     """
+    run_all(data, out, machines, submit_and_report, **options)
+
+
+def submit_and_report(run: Path, record: RunRecord, authors: Authors, pinned: Sequence[str]) -> None:
+    """The submission of what was searched, and the page of it all."""
+    from oddsound.cli.report import report_at_end
     from oddsound.cli.submit import submit_run
 
-    run_all(data, out, machines, submit_run, **options)
+    submit_run(run, record, authors, pinned)
+    report_at_end(run)
 
 
 def run_all(
