@@ -37,15 +37,8 @@ from safetensors.numpy import save_file
 
 from oddsound.config import TrialConfig
 from oddsound.scoring.table import ScoreTable
-from oddsound.tracking.layout import (
-    COMPLETE,
-    Search,
-    dataset_input,
-    experiment_name,
-    trial_metrics,
-    trial_params,
-    trial_tags,
-)
+from oddsound.tracking.entries import dataset_input, trial_metrics, trial_params, trial_tags
+from oddsound.tracking.layout import COMPLETE, Search, experiment_name
 from oddsound.tracking.ranking import best_trials
 from oddsound.tracking.runs import log_trial, open_search, read_trial
 from oddsound.tracking.store import Store, open_store

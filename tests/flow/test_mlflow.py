@@ -24,7 +24,7 @@ from tests.postgres import postgres_server
 from oddsound.config import flattened
 from oddsound.scoring.threshold import section_thresholds
 from oddsound.search.record import RunRecord, read_record
-from oddsound.tracking.layout import times
+from oddsound.tracking.entries import times
 from oddsound.tracking.runs import read_trial
 from oddsound.training.bundle import Bundle, finished
 

@@ -15,6 +15,14 @@ from typing import Literal
 from mlflow.entities import Run, RunTag
 
 from oddsound.errors import BundleError
+from oddsound.tracking.entries import (
+    Trial,
+    dataset_input,
+    times,
+    trial_metrics,
+    trial_params,
+    trial_tags,
+)
 from oddsound.tracking.layout import (
     COMPLETE,
     DATASET,
@@ -29,13 +37,7 @@ from oddsound.tracking.layout import (
     SEARCH,
     TRIAL,
     Search,
-    Trial,
-    dataset_input,
     experiment_name,
-    times,
-    trial_metrics,
-    trial_params,
-    trial_tags,
 )
 from oddsound.tracking.notes import note_experiment, note_search
 from oddsound.tracking.packaged import package_trial

@@ -13,6 +13,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
 from oddsound.config import TrialConfig
 from oddsound.errors import BundleError
+from oddsound.tracking.entries import epoch_metrics, run_name, trial_params
 from oddsound.tracking.layout import (
     COMPLETE,
     DATASET,
@@ -25,10 +26,7 @@ from oddsound.tracking.layout import (
     STOP_RUNG,
     TRIAL,
     Search,
-    epoch_metrics,
     experiment_name,
-    run_name,
-    trial_params,
 )
 from oddsound.tracking.store import Store
 from oddsound.training.bundle import Bundle, Stop

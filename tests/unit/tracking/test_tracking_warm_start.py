@@ -11,7 +11,8 @@ from tests.unit.tracking.small_bundles import small_bundle
 
 from oddsound.config import TrialConfig
 from oddsound.errors import ConfigError
-from oddsound.tracking.layout import Search, trial_params
+from oddsound.tracking.entries import trial_params
+from oddsound.tracking.layout import Search
 from oddsound.tracking.ranking import TrackedTrial
 from oddsound.tracking.store import Store
 from oddsound.tracking.sync import sync
