@@ -7,18 +7,22 @@ It is a view of the bundles: nothing reads it back, so nothing that happens to i
 
 from __future__ import annotations
 
+import contextlib
 import shutil
+import warnings
 from collections.abc import Callable, Container, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import optuna
+from optuna.exceptions import ExperimentalWarning
 from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
 from oddsound.errors import OddsoundError
-from oddsound.search.studies import MachinePlan, ended_trials
-from oddsound.training.bundle import write_atomically
+from oddsound.search.studies import OBJECTIVE, MachinePlan, ended_trials
+from oddsound.training.bundle import Bundle, write_atomically
 
 
 def write_journal(
@@ -42,8 +46,26 @@ def write_journal(
 
 def _write(plan: MachinePlan, trials: Path, storage: BaseStorage) -> None:
     study = optuna.create_study(storage=storage, study_name=plan.machine, direction="maximize")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        study.set_metric_names([OBJECTIVE])  # else the dashboard's axes say "Objective 0"
     for end in ended_trials(plan, trials):
-        study.add_trial(end.as_optuna(plan.space))
+        trial = end.as_optuna(plan.space)
+        trial.datetime_start, trial.datetime_complete = _span(end.bundle)
+        study.add_trial(trial)
+
+
+def _span(bundle: Bundle) -> tuple[datetime, datetime]:
+    """Begun and ended, in local time without a zone as Optuna has them: a timeline of the search, not of
+    this file's writing. Where the result doesn't say, as the files do."""
+    with contextlib.suppress(ValueError):
+        if bundle.is_whole:
+            result = bundle.result()
+            end = datetime.fromisoformat(result.finished).astimezone().replace(tzinfo=None)
+            return end - timedelta(seconds=result.seconds), end
+    last = "result.json" if bundle.is_whole else "stopped.json"
+    begun, end = (datetime.fromtimestamp((bundle.path / n).stat().st_mtime) for n in ("config.json", last))
+    return min(begun, end), end
 
 
 def _take_over(path: Path, to: BaseStorage, but: Container[str], said: Callable[[str], None]) -> None:

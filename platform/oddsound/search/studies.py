@@ -152,6 +152,7 @@ class EndedTrial:
     config: TrialConfig
     omega: float
     stopped: bool
+    bundle: Bundle
 
     def as_optuna(self, space: SearchSpace) -> FrozenTrial:
         return create_trial(
@@ -173,9 +174,11 @@ def ended_trials(plan: MachinePlan, trials: Path) -> list[EndedTrial]:
     found = []
     for bundle in own_bundles(plan, trials):
         if bundle.is_whole:
-            found.append(EndedTrial(bundle.result().number, bundle.config(), bundle.result().omega, False))
+            result = bundle.result()
+            found.append(EndedTrial(result.number, bundle.config(), result.omega, False, bundle))
         elif bundle.is_stopped:
-            found.append(EndedTrial(bundle.stop().number, bundle.config(), bundle.stop().omega, True))
+            stop = bundle.stop()
+            found.append(EndedTrial(stop.number, bundle.config(), stop.omega, True, bundle))
     return sorted(found, key=lambda end: (end.number, end.config.identity))
 
 

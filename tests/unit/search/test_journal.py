@@ -1,5 +1,8 @@
 """studies.journal is what Optuna's tools read, and no more: what happens to it ends nothing."""
 
+import os
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import optuna
@@ -12,7 +15,7 @@ from tests.unit.search.fake_trials import plan, start_bundle, write_bundle
 from oddsound.config import TrialConfig
 from oddsound.search.journal import write_journal
 from oddsound.search.studies import MachinePlan
-from oddsound.training.bundle import Stop
+from oddsound.training.bundle import Bundle, Stop
 
 PLANS = [plan("fan", 4), plan("valve", 4)]
 
@@ -48,8 +51,28 @@ def test_optuna_reads_what_has_a_value_each_once(trials: Path, tmp_path: Path) -
                 (TrialState.COMPLETE, 0.5, config(of, 0).identity),
             ]
             assert study.best_params == dict(of.space.paper)
+            assert study.metric_names == ["omega"]
     assert said == []
     assert sorted(p.name for p in tmp_path.iterdir()) == ["studies.journal", "trials"]
+
+
+def test_a_trial_has_the_times_that_it_ran(trials: Path, tmp_path: Path) -> None:
+    fan = PLANS[0]
+    finished = Bundle(trials / "fan" / config(fan, 0).identity)
+    result = replace(finished.result(), finished="2026-01-02T03:04:05+02:00", seconds=60.0)
+    finished.write_result(result)
+    stopped = Bundle(trials / "fan" / config(fan, 1).identity)
+    os.utime(stopped.path / "config.json", (1e9, 1e9))
+    os.utime(stopped.path / "stopped.json", (1e9 + 5, 1e9 + 5))
+    write_journal(PLANS, trials, tmp_path / "studies.journal", print)
+    storage = JournalStorage(JournalFileBackend(str(tmp_path / "studies.journal")))
+    early, whole = optuna.load_study(study_name="fan", storage=storage).get_trials()
+    assert early.datetime_start == datetime.fromtimestamp(1e9)
+    assert early.duration == timedelta(seconds=5)
+    assert whole.datetime_complete == datetime.fromtimestamp(
+        datetime(2026, 1, 2, 1, 4, 5, tzinfo=UTC).timestamp()
+    )
+    assert whole.duration == timedelta(seconds=60)
 
 
 def test_where_it_can_not_be_written_that_is_said(trials: Path, tmp_path: Path) -> None:
