@@ -10,6 +10,9 @@ import numpy as np
 import pytest
 import soundfile
 
+from oddsound.tracking.ranking import best_trials
+from oddsound.tracking.store import open_store
+
 ODDSOUND = Path(sys.executable).parent / "oddsound"
 SETTINGS = """
 model: {pretrained: none, width: 0.1, depth: 0.3, ae_hidden: 16}
@@ -65,6 +68,16 @@ def test_from_wavs_to_scores(place: Path) -> None:
     again = oddsound("search", "--resume", place / "run")
     assert again.returncode == 0, again.stderr
     assert "trial 0" not in again.stderr
+
+    report = (place / "run" / "report.html").read_text()
+    assert report.count("The anomalous clips are made up") == 1
+    store = open_store(None, place / "run" / "mlflow")
+    (mill,) = best_trials(store, "own", "mill")
+    (press,) = best_trials(store, "own", "press")
+    assert (mill.anomalies[:7], press.anomalies) == ("made up", "")
+    version = store.client.get_model_version_by_alias("own.mill", "champion")
+    assert "The anomalous clips are made up" in version.description
+    assert version.tags["oddsound.anomalies"] == mill.anomalies
 
     (prepared,) = (path for path in (place / "run" / "recordings").iterdir())
     clips = sorted((prepared / "press" / "source_test").glob("*.wav"))

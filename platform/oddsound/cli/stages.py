@@ -16,6 +16,7 @@ from oddsound.cli.talking import warn
 from oddsound.errors import ConfigError, DataError, RecordingError, SearchError
 from oddsound.features.cache import build_cache, open_cache
 from oddsound.recordings.index import DataIndex
+from oddsound.recordings.plain import has_made_up
 from oddsound.recordings.reader import probe
 from oddsound.search.driver import Signs
 from oddsound.search.interrupts import Interrupts
@@ -24,7 +25,7 @@ from oddsound.search.run import Conduct
 from oddsound.search.space import SearchSpace
 from oddsound.search.studies import MachinePlan, feature_name
 from oddsound.search.told import Outcome
-from oddsound.tracking.layout import Search
+from oddsound.tracking.layout import MADE_UP, Search
 from oddsound.tracking.registry import RegisteredVersion, register_best
 from oddsound.tracking.store import Store, open_store
 from oddsound.training.bundle import finished
@@ -140,7 +141,9 @@ def tracked_search(record: RunRecord) -> Search:
     """The search as MLflow knows it."""
     asha = {machine: Asha(**begun["asha"]) for machine, begun in record.machines.items() if begun.get("asha")}
     facts = {machine: _facts(record, machine) for machine in record.machines}
-    return Search(record.search, record.dataset, asha=asha, command=command_line(record), facts=facts)
+    made_up = frozenset(machine for machine, begun in record.machines.items() if begun.get("made_up"))
+    command = command_line(record)
+    return Search(record.search, record.dataset, asha=asha, command=command, facts=facts, made_up=made_up)
 
 
 def _facts(record: RunRecord, machine: str) -> dict[str, str]:
@@ -153,6 +156,7 @@ def _facts(record: RunRecord, machine: str) -> dict[str, str]:
         "seed": str(begun.get("seed", "")),
         "sampler": str(begun.get("sampler", "")),
         "recordings": clips,
+        "anomalous clips": MADE_UP if begun.get("made_up") else "",
         "data digest": str(begun.get("data", "")),
         "code": made,
     }
@@ -167,15 +171,21 @@ def begun_with(
     asha: Asha | None,
     first: Mapping[str, Sequence[dict[str, Any]]],
 ) -> dict[str, Any]:
-    """What decides a machine type's search, for the run's record; `clips` counts splits and labels."""
+    """What decides a machine type's search, for the run's record; `clips` counts splits and labels,
+    `made_up` is there where the anomalous ones are."""
     clips = Counter(f"{clip.split}/{clip.label or 'unlabelled'}" for clip in index.of(space.machine))
-    return space.settings() | {
-        "seed": seed,
-        "data": digest,
-        "clips": dict(clips),
-        "asha": asdict(asha) if asha else None,
-        "first": list(first.get(space.machine, ())),
-    }
+    made_up = {"made_up": True} if has_made_up(index.of(space.machine)) else {}
+    return (
+        space.settings()
+        | made_up
+        | {
+            "seed": seed,
+            "data": digest,
+            "clips": dict(clips),
+            "asha": asdict(asha) if asha else None,
+            "first": list(first.get(space.machine, ())),
+        }
+    )
 
 
 def clip_counts(record: RunRecord) -> dict[str, dict[str, int]]:

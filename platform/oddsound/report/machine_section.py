@@ -8,6 +8,7 @@ from oddsound.report.run_folder import MachineRun
 from oddsound.report.search_section import search_section
 from oddsound.report.trial_section import trial_section
 from oddsound.report.trial_tables import otherwise_table, trials_table
+from oddsound.tracking.layout import MADE_UP
 
 
 def machine_section(of: MachineRun, at: Place) -> Html:
@@ -17,6 +18,7 @@ def machine_section(of: MachineRun, at: Place) -> Html:
     said += f", best Ω {percent(best.omega)} %" if best else ""
     parts: list[Child] = [
         element("summary", element("h2", of.machine, id=at.id("top")), " ", element("small", said)),
+        *([element("p", f"The anomalous clips are {MADE_UP}.")] if of.begun.get("made_up") else []),
         search_section(of, at),
         trial_section(of, at),
         element("h3", "All trials"),

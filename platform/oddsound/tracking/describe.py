@@ -31,6 +31,7 @@ def version_note(name: str, best: Sequence[TrackedTrial], rank: int) -> str:
         f"**Place {rank} of `{trial.machine}`: omega {100 * trial.omega:.2f} %**",
         f"Trial `{trial.trial}` of search `{trial.search}`, seed {trial.seed}, code {trial.code}, "
         f"data `{trial.data_digest[:12]}`. {run_link(trial, 'Its run')}.",
+        _of_anomalies(trial),
         _headed("AUC and pAUC of each section, in percent", section_table(trial.metrics)),
         _headed(_PLACE, top_table(best, bold=rank)),
         _headed(_USE, loading(name, f"@top-{rank}")),
@@ -62,6 +63,7 @@ def model_note(name: str, best: Sequence[TrackedTrial], champion: str, tags: Map
         f"`champion` is [version {champion}](#/models/{name}/versions/{champion}): omega "
         f"{_percent(float(tags['oddsound.omega'])) if 'oddsound.omega' in tags else '-'} %, trial "
         f"`{tags.get(TRIAL, '-')}`, data `{tags.get(DATA_DIGEST, '-')[:12]}`.",
+        _of_anomalies(trial),
         _headed(f"The best on the recordings `{trial.data_digest[:12]}`", top_table(best)),
         _headed(_USE, loading(name, "@champion")),
     ]
@@ -78,11 +80,16 @@ def experiment_note(dataset: str, machine: str, best: Sequence[TrackedTrial], na
         f"{machine}: {first}. Detectors of anomalous sounds, found on the data set {dataset}.",
         "Each search is a run; below it lies one run a trial. `omega` is the harmonic mean of all AUC and "
         "pAUC, the challenge's figure of merit.",
+        _of_anomalies(best[0]) if best else "",
         _headed("The best of all searches", top_table(best)),
         f"Registered model: [{name}](#/models/{name})." if best else "",
         _headed(_USE, loading(name, "@champion")) if best else "",
     ]
     return _fitting(parts)
+
+
+def _of_anomalies(trial: TrackedTrial) -> str:
+    return f"The anomalous clips are {trial.anomalies}." if trial.anomalies else ""
 
 
 def search_note(

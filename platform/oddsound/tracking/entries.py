@@ -15,11 +15,13 @@ from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_PARENT_RUN_I
 from oddsound.config import TrialConfig, flattened
 from oddsound.errors import BundleError
 from oddsound.tracking.layout import (
+    ANOMALIES,
     CODE,
     DATA_DIGEST,
     DATASET,
     KIND,
     MACHINE,
+    MADE_UP,
     N_PARAMETERS,
     NUMBER,
     SEARCH,
@@ -65,6 +67,7 @@ def trial_tags(search: Search, parent: str, result: TrialResult) -> dict[str, st
         WEIGHTS: result.weights_sha256,
         N_PARAMETERS: str(result.n_parameters),
         CODE: code_of(result),
+        **({ANOMALIES: MADE_UP} if result.machine in search.made_up else {}),
     }
 
 

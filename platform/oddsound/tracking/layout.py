@@ -30,6 +30,9 @@ MODEL = "oddsound.model_sha256"
 CODE, RECIPE, SEED = "oddsound.code", "oddsound.recipe", "oddsound.seed"
 NOTE = "mlflow.note.content"
 """What MLflow's pages show as the description of a run and of an experiment, in Markdown."""
+ANOMALIES = "oddsound.anomalies"
+"""MADE_UP, where no anomalous recording was there to measure with."""
+MADE_UP = "made up: faults laid over normal clips; omega says how well those are heard"
 N_FINISHED, N_FAILED, N_STOPPED = "oddsound.n_finished", "oddsound.n_failed", "oddsound.n_stopped"
 SAVINGS = "oddsound.asha_sha256"
 """Of what the parent run says of early stopping: it is sent anew when that changes."""
@@ -42,7 +45,8 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 class Search:
     """One search: its id, the name of the dataset, the metric that it maximises, and by machine type how
     it stops trials early, where it does. `command` is the line that asks for it again, `facts` what else
-    is worth telling, by machine type: {"fan": {"seed": "0"}}.
+    is worth telling, by machine type: {"fan": {"seed": "0"}}. `made_up`: the machine types whose anomalous
+    clips are normal ones with faults laid over them.
 
     Raises ConfigError where a name holds more than letters, digits, `.`, `_` and `-`.
     """
@@ -53,6 +57,7 @@ class Search:
     asha: Mapping[str, Asha] = field(default_factory=dict, hash=False)
     command: str = ""
     facts: Mapping[str, Mapping[str, str]] = field(default_factory=dict, hash=False)
+    made_up: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         for what, name in (("search id", self.id), ("dataset", self.dataset)):

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from mlflow.entities import Run
 
 from oddsound.tracking.layout import (
+    ANOMALIES,
     CODE,
     COMPLETE,
     DATA_DIGEST,
@@ -46,6 +47,8 @@ class TrackedTrial:
     code: str
     metrics: dict[str, float] = field(repr=False)
     params: dict[str, str] = field(repr=False)
+    anomalies: str = ""
+    """What is to be known of the anomalous clips that it was measured with; "" where they are recordings."""
 
     @property
     def recipe(self) -> str:
@@ -130,4 +133,5 @@ def _tracked(run: Run, dataset: str, machine: str) -> TrackedTrial:
         code=tags.get(CODE, "unknown"),
         metrics=dict(run.data.metrics),
         params=dict(run.data.params),
+        anomalies=tags.get(ANOMALIES, ""),
     )

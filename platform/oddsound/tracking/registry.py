@@ -23,6 +23,7 @@ from mlflow.exceptions import MlflowException
 from oddsound.errors import TrackingError
 from oddsound.tracking.describe import displaced, model_note, version_note
 from oddsound.tracking.layout import (
+    ANOMALIES,
     CODE,
     DATA_DIGEST,
     DATASET,
@@ -171,6 +172,7 @@ def version_tags(trial: TrackedTrial, rank: int) -> dict[str, str]:
         WEIGHTS: trial.weights_sha256,
         MODEL: trial.model_sha256,
         DATA_DIGEST: trial.data_digest,
+        **({ANOMALIES: trial.anomalies} if trial.anomalies else {}),
     }
 
 

@@ -15,7 +15,7 @@ from scipy import signal
 
 from oddsound.errors import ConfigError, DataError, RecordingError
 from oddsound.recordings.index import index_folder
-from oddsound.recordings.plain import Preparing, find_plain, is_plain, prepare
+from oddsound.recordings.plain import Preparing, find_plain, has_made_up, is_plain, prepare
 from oddsound.recordings.plain.check import check_plain
 from oddsound.recordings.plain.cuts import cut
 from oddsound.recordings.plain.made_up import with_fault
@@ -180,10 +180,22 @@ def test_without_anomalies_faults_are_made_up_and_that_is_said(tmp_path: Path) -
     anomalous = [row for row in rows(made.folder) if row["label"] == "anomaly"]
     assert [row["made_up"] for row in anomalous] == ["1", "1"]
     assert any("faults are laid over the normal test clips" in note for note in made.notes)
+    assert has_made_up(index_folder(made.folder).of("press"))
     for row in anomalous:
         fault = read_clip(made.folder / row["file"])
         normal = read_clip(made.folder / row["file"].replace("anomaly", "normal"))
         assert fault.shape == normal.shape and not np.allclose(fault, normal, atol=1e-3)
+
+
+def test_what_is_measured_with_recordings_is_not_made_up(tmp_path: Path) -> None:
+    machine(tmp_path / "own", n_anomalous=0)
+    machine(tmp_path / "own", name="mill")
+    index = index_folder(prepare(tmp_path / "own", tmp_path / "out", ONE_SECOND).folder)
+    assert [has_made_up(index.of(name)) for name in ("press", "mill")] == [True, False]
+    (index.root / "clips.csv").write_text("colour,taste\nred,\x00sour\n")
+    assert not has_made_up(index.of("press")), "somebody else's table"
+    (index.root / "clips.csv").unlink()
+    assert not has_made_up(index.of("press"))
 
 
 def test_24_bits_are_kept_and_other_rates_converted(tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from scipy.io import wavfile
 
 from oddsound.errors import ConfigError, DataError
+from oddsound.recordings.clip import Clip
 from oddsound.recordings.names import shown
 from oddsound.recordings.plain.cuts import Cuts, cut
 from oddsound.recordings.plain.folders import PlainMachine, find_plain
@@ -39,6 +40,7 @@ FORMAT = 1
 EVERY = 5
 """One normal recording in so many is kept for the test; where there are fewer, the last part of each."""
 _BEGUN, _DONE, _LOCK = "begun.json", "prepared.json", ".lock"
+_CLIPS = "clips.csv"
 _TABLE = ("file", "recording", "start_s", "seconds", "label", "made_up")
 
 Told = Callable[[str, int, int], None]
@@ -131,6 +133,24 @@ def prepare(
     return Prepared(path, tuple(_notes(found, pieces)))
 
 
+def has_made_up(clips: Collection[Clip]) -> bool:
+    """Whether any of a machine type's clips has a fault laid over it, by the table that `prepare` left in
+    their data folder."""
+    anomalous = [clip for clip in clips if clip.label == "anomaly"]
+    made_up = set[tuple[str, str]]().union(*map(_made_up, {clip.path.parents[2] for clip in anomalous}))
+    return any((clip.machine, clip.path.name) in made_up for clip in anomalous)
+
+
+def _made_up(folder: Path) -> set[tuple[str, str]]:
+    """Machine type and name of the clips; none where there is no table, or somebody else's."""
+    try:
+        with (folder / _CLIPS).open(newline="") as stream:
+            files = [Path(row["file"]) for row in csv.DictReader(stream) if row["made_up"] == "1"]
+    except (OSError, ValueError, KeyError, TypeError, csv.Error):
+        return set()
+    return {(file.parts[0], file.name) for file in files}
+
+
 def _is_begun(path: Path, key: str) -> bool:
     """Whether these clips are there, whole or in part. Raises DataError where anything else is."""
     if all(child.name == _LOCK for child in path.iterdir()):
@@ -221,7 +241,7 @@ def _write(
     rows = csv.writer(table, lineterminator="\n")
     rows.writerow(_TABLE)
     rows.writerows(piece.row(root) for of in pieces.values() for piece in of)
-    _whole(path / "clips.csv", table.getvalue().encode("utf-8", "surrogateescape"))
+    _whole(path / _CLIPS, table.getvalue().encode("utf-8", "surrogateescape"))
     _whole(path / _DONE, identity)
 
 
