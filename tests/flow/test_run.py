@@ -16,6 +16,7 @@ import pytest
 from oddsound.ensemble.fusions import fuse
 from oddsound.search.record import read_record
 from oddsound.search.space import load_space
+from oddsound.tracking.metrics import is_described
 from oddsound.tracking.ranking import best_trials
 from oddsound.tracking.store import Store, open_store
 from oddsound.training.bundle import Bundle, bundles, finished
@@ -119,6 +120,7 @@ def test_mlflow_has_one_parent_and_each_trial_once(run: Path, store: Store) -> N
             assert child.data.metrics["omega"] == pytest.approx(bundle.result().omega, abs=1e-12)
             assert float(child.data.params["loss.rho"]) == bundle.config().loss.rho
             assert bundle.result().metrics.items() <= child.data.metrics.items()
+            assert all(map(is_described, child.data.metrics))
             losses = store.client.get_metric_history(child.info.run_id, "loss/total")
             assert [m.value for m in losses] == [entry["loss/total"] for entry in bundle.history()]
 
