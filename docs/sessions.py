@@ -42,8 +42,8 @@ COMMANDS = {
 """By name, in the order in which they run."""
 
 _BLOCK = re.compile(
-    r"(<!-- session: (?P<name>[a-z-]+)(?: (?P<head>\d+) (?P<tail>\d+))? -->\n)"
-    r"(?P<shown>.*?)(<!-- /session -->)",
+    r"(?P<begin><!-- session: (?P<name>[a-z-]+)(?: (?P<head>\d+) (?P<tail>\d+))? -->\n)"
+    r"(?P<shown>.*?)(?P<end><!-- /session -->)",
     re.DOTALL,
 )
 
@@ -99,23 +99,15 @@ def shortened(lines: list[str], head: int | None, tail: int | None) -> list[str]
 
 
 def masked(lines: list[str]) -> list[str]:
-    """`lines` without what a machine, a day or a race between trials decides: numbers, hashes, the marks
-    of what is below S1 and their footnote, and the order of trials that finish beside each other."""
-    plain = [_plain(line) for line in lines if not line.startswith("* ")]
-    ordered: list[str] = []
-    race: list[str] = []
-    for line in plain:
-        if re.search(r" trial \S+ finished: |^features of ", line):
-            race.append(line)
-        else:
-            ordered += [*sorted(race), line]
-            race = []
-    return ordered + sorted(race)
+    """`lines` without what a machine, a day or a race between trials decides: numbers, hashes, which
+    machine type's trial ends first, the marks of what is below S1 and their footnote."""
+    return [_plain(line) for line in lines if not line.startswith("* ")]
 
 
 def _plain(line: str) -> str:
     line = re.sub(r"\b(?=[0-9a-f]*\d)[0-9a-f]{8,64}\b", "0", line)
-    line = re.sub(r"[+−-]?\d[\d.,]*\*?", "0", line)
+    line = re.sub(r"[+−-]?\d[\d.,]*(e[+-]\d+)?\*?", "0", line)
+    line = re.sub(r"^\S+(?= trial \S+ finished: )|(?<=^features of )\S+(?=:)", "MACHINE", line)
     line = re.sub(r"\b(S0 )+S0\b", "S0", line)
     return re.sub(r"\s+", " ", line).strip()
 
@@ -139,7 +131,7 @@ def rewritten(text: str, printed: dict[str, list[str]]) -> str:
     def filled(found: re.Match[str]) -> str:
         head, tail = (int(n) if n else None for n in found.group("head", "tail"))
         lines = shortened(printed[found["name"]], head, tail)
-        return "\n".join([found[1] + "```console", *lines, "```", found[5]])
+        return "\n".join([found["begin"] + "```console", *lines, "```", found["end"]])
 
     return _BLOCK.sub(filled, text)
 

@@ -115,12 +115,12 @@ def test_mlflow_has_one_parent_and_each_trial_once(run: Path, store: Store) -> N
         parents = [r for r in runs if "mlflow.parentRunId" not in r.data.tags]
         children = {r.data.tags["oddsound.trial"]: r for r in runs if "mlflow.parentRunId" in r.data.tags}
         assert (len(parents), len(runs)) == (1, 4)
+        assert all(is_described(name) for each in runs for name in each.data.metrics)
         for bundle in finished(run / "trials", machine):
             child = children[bundle.path.name]
             assert child.data.metrics["omega"] == pytest.approx(bundle.result().omega, abs=1e-12)
             assert float(child.data.params["loss.rho"]) == bundle.config().loss.rho
             assert bundle.result().metrics.items() <= child.data.metrics.items()
-            assert all(map(is_described, child.data.metrics))
             losses = store.client.get_metric_history(child.info.run_id, "loss/total")
             assert [m.value for m in losses] == [entry["loss/total"] for entry in bundle.history()]
 
