@@ -1,16 +1,17 @@
 # The two commands of the README, on a machine with Python 3.11, make and the package registries.
 #
-#   make demo   its own virtual environment, installation, the main job on synthetic machines
-#   make test   the same environment with the test tools, then every check and test
-#   make docs   the documentation's site, into docs/_site
-#   make bench  every benchmark of speed, into docs/results/bench.md; leave the machine to it
+#   make demo      its own virtual environment, installation, the main job on synthetic machines
+#   make test      the same environment with the test tools, then every check and test
+#   make docs      the documentation's site, into docs/_site
+#   make sessions  the terminal sessions of the README and the pages, by running them
+#   make bench     every benchmark of speed, into docs/results/bench.md; leave the machine to it
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test check bench docs clean
+.PHONY: demo test check bench docs sessions clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/installed
@@ -27,6 +28,9 @@ bench: $(VENV)/installed-test
 
 docs: $(VENV)/installed-test
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_site
+
+sessions: $(VENV)/installed-test
+	$(BIN)/python docs/sessions.py
 
 check: $(VENV)/installed-test
 	$(BIN)/ruff check .

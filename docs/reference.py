@@ -27,7 +27,12 @@ _HEAD = "% Written from the code by docs/reference.py: changes belong there.\n\n
 def write_reference(folder: Path) -> None:
     """Write each page of the reference into `folder`; one that is as it should be isn't touched."""
     folder.mkdir(exist_ok=True)
-    pages = {"commands.md": commands(), "settings.md": settings(), "errors.md": errors()}
+    pages = {
+        "commands.md": commands(),
+        "settings.md": settings(),
+        "metrics.md": metrics(),
+        "errors.md": errors(),
+    }
     for name, page in pages.items():
         path, text = folder / name, _HEAD + page
         if not path.is_file() or path.read_text() != text:
@@ -118,6 +123,24 @@ def _groups(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, typ
 
 def _is_model(annotation: Any) -> bool:
     return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+
+
+def metrics() -> str:
+    """Every metric in MLflow, by the kind of run that has it."""
+    from oddsound.tracking.metrics import METRICS
+
+    lines = [
+        "# Metrics in MLflow",
+        "",
+        "Ω, AUC, pAUC, accuracy and chance are fractions; where nothing else is said the step is the epoch, "
+        "from 1. Parameters, tags and artifacts are in [](../tracking.md).",
+        "",
+    ]
+    for kind, group in METRICS.items():
+        lines += [f"## {kind}", "", "| metric | |", "| --- | --- |"]
+        lines += [f"| `{metric.name}` | {metric.about} |" for metric in group]
+        lines += [""]
+    return "\n".join(lines)
 
 
 def errors() -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from oddsound.config import TrialConfig, flattened
+from oddsound.tracking.metrics import METRICS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -40,6 +41,13 @@ def test_every_setting_is_described(site: Path) -> None:
     page = text(site / "reference" / "settings.html")
     for setting in flattened(TrialConfig(machine="fan").model_dump()):
         assert f">{setting}<" in page, setting
+
+
+def test_every_metric_is_described(site: Path) -> None:
+    page = text(site / "reference" / "metrics.html")
+    for group in METRICS.values():
+        for metric in group:
+            assert metric.name in page, metric
 
 
 def test_every_command_is_described(site: Path) -> None:

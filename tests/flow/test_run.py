@@ -16,6 +16,7 @@ import pytest
 from oddsound.ensemble.fusions import fuse
 from oddsound.search.record import read_record
 from oddsound.search.space import load_space
+from oddsound.tracking.metrics import is_described
 from oddsound.tracking.ranking import best_trials
 from oddsound.tracking.store import Store, open_store
 from oddsound.training.bundle import Bundle, bundles, finished
@@ -114,6 +115,7 @@ def test_mlflow_has_one_parent_and_each_trial_once(run: Path, store: Store) -> N
         parents = [r for r in runs if "mlflow.parentRunId" not in r.data.tags]
         children = {r.data.tags["oddsound.trial"]: r for r in runs if "mlflow.parentRunId" in r.data.tags}
         assert (len(parents), len(runs)) == (1, 4)
+        assert all(is_described(name) for each in runs for name in each.data.metrics)
         for bundle in finished(run / "trials", machine):
             child = children[bundle.path.name]
             assert child.data.metrics["omega"] == pytest.approx(bundle.result().omega, abs=1e-12)

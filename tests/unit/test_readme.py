@@ -18,7 +18,7 @@ def commands() -> list[str]:
     found = []
     for page in PAGES:
         text = page.read_text().replace("\\\n", " ")
-        blocks = re.findall(r"```(?:sh)?\n(.*?)```", text, re.DOTALL)
+        blocks = re.findall(r"```(?:sh|console)?\n(.*?)```", text, re.DOTALL)
         lines = [line for block in blocks for line in block.splitlines()]
         lines += re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", text, flags=re.DOTALL))
         for line in lines:

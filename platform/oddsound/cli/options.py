@@ -175,7 +175,9 @@ _SEARCH_OPTIONS = (
 
 _SUBMISSION_OPTIONS = (
     click.option(
-        "--authors", type=click.Path(path_type=Path), help="YAML of the submission's authors; see the README."
+        "--authors",
+        type=click.Path(path_type=Path),
+        help="YAML of the submission's authors; see docs/submit.md.",
     ),
     click.option(
         "--pin", "pinned", multiple=True, metavar="MACHINE", help="Take S1's model for it in S2-S4."

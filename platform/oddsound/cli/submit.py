@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--authors", type=click.Path(path_type=Path), help="YAML of the authors; see the README.")
+@click.option("--authors", type=click.Path(path_type=Path), help="YAML of the authors; see docs/submit.md.")
 @click.option("--tracking-uri", help="Another MLflow than the run's own, that a sync has sent the run to.")
 @click.option("--pin", "pinned", multiple=True, metavar="MACHINE", help="Take S1's model for it in S2-S4.")
 @choice_options

@@ -119,7 +119,10 @@ def check_folder(root: Path, sample_rate: int = SAMPLE_RATE) -> tuple[DataIndex,
         parts = path.relative_to(root).parts
         if not any(part.startswith(".") for part in parts) and path.parent.name not in _LEFT_ALONE:
             bad.append(
-                (path, f"{shown(path)}: in no folder that a layout has; see the README, or move it away")
+                (
+                    path,
+                    f"{shown(path)}: in no folder that a layout has; see docs/recordings.md, or move it away",
+                )
             )
     return DataIndex(root, good), sorted(bad)
 

@@ -8,6 +8,7 @@ from mlflow.entities import Metric, RunTag
 
 from oddsound.tracking.describe import experiment_note, search_note
 from oddsound.tracking.layout import NOTE, Search, experiment_name, registered_name
+from oddsound.tracking.metrics import BEST_OMEGA
 from oddsound.tracking.ranking import best_trials
 from oddsound.tracking.store import Store
 
@@ -23,7 +24,7 @@ def note_search(store: Store, search: Search, machine: str, parent: str, n_finis
     text = search_note(search.id, machine, best, facts, search.command, name)
     if _is_news(store, parent, text):
         now = round(time.time() * 1000)
-        metrics = [Metric("best_omega", trial.omega, now, n_finished) for trial in best[:1]]
+        metrics = [Metric(BEST_OMEGA.name, trial.omega, now, n_finished) for trial in best[:1]]
         with store.asking(f"describing the search {search.id} of {machine}"):
             store.client.log_batch(parent, metrics, tags=[RunTag(NOTE, text)], synchronous=True)
 

@@ -15,6 +15,7 @@ from typing import Any
 from mlflow.entities import Metric, RunTag
 
 from oddsound.tracking.layout import SAVINGS, Search
+from oddsound.tracking.metrics import ASHA_SAVED, ASHA_STOPPED, ASHA_TRAINED
 from oddsound.tracking.runs import open_search
 from oddsound.tracking.store import Sent, Store
 from oddsound.training.bundle import Bundle
@@ -46,11 +47,11 @@ def _write(store: Store, parent: str, asha: Asha, figures: dict[str, Any], diges
     store.client.log_dict(parent, figures, ARTIFACT)
     now, step = round(time.time() * 1000), int(figures["n_trials"])
     metrics = [
-        Metric(f"asha/{name}", float(figures[key]), now, step)
-        for name, key in (
-            ("stopped", "n_stopped"),
-            ("epochs_trained", "epochs_trained"),
-            ("epochs_saved", "epochs_saved"),
+        Metric(metric.name, float(figures[key]), now, step)
+        for metric, key in (
+            (ASHA_STOPPED, "n_stopped"),
+            (ASHA_TRAINED, "epochs_trained"),
+            (ASHA_SAVED, "epochs_saved"),
         )
     ]
     settings = [RunTag(_GRACE, str(asha.grace_epochs)), RunTag(_REDUCTION, f"{asha.reduction:g}")]

@@ -24,6 +24,8 @@ from mlflow.exceptions import MlflowException
 
 from oddsound.tracking.describe import package_note, system_model_note, system_note
 from oddsound.tracking.layout import COMPLETE, DATASET, KIND, MODEL, NOTE, experiment_name, registered_name
+from oddsound.tracking.metrics import OMEGA as MEAN_OMEGA
+from oddsound.tracking.metrics import PACKAGE_OMEGA, RAW_OMEGA, SUBMITTED_OMEGA
 from oddsound.tracking.registry import CHAMPION, OMEGA, crown, is_own_choice
 from oddsound.tracking.store import Store
 
@@ -158,9 +160,9 @@ def system_tags(dataset: str, system: TrackedSystem) -> dict[str, str]:
 
 def system_metrics(system: TrackedSystem) -> dict[str, float]:
     """`omega`, the mean over machine types, `omega/<machine>` of what is submitted, `omega_raw/<machine>`."""
-    found = {"omega": system.omega}
+    found = {MEAN_OMEGA.name: system.omega}
     for machine, part in system.parts.items():
-        found |= {f"omega/{machine}": part.omega, f"omega_raw/{machine}": part.omega_raw}
+        found |= {SUBMITTED_OMEGA.named(machine): part.omega, RAW_OMEGA.named(machine): part.omega_raw}
     return {name: value for name, value in found.items() if value is not None}
 
 
@@ -216,7 +218,7 @@ def _record_package(
     ).info.run_id
     now = round(time.time() * 1000)
     omegas = [
-        Metric(f"omega/S{of.system.number}", of.system.omega, now, 0)
+        Metric(PACKAGE_OMEGA.named(of.system.number), of.system.omega, now, 0)
         for of in versions
         if of.system.omega is not None
     ]

@@ -15,6 +15,7 @@ from tests.unit.tracking.small_bundles import small_bundle
 
 from oddsound.errors import BundleError, TrackingError, WeightsError
 from oddsound.tracking.layout import Search
+from oddsound.tracking.metrics import is_described
 from oddsound.tracking.pretrained import fetch_pretrained, record_pretrained
 from oddsound.tracking.registry import register_best
 from oddsound.tracking.store import Store
@@ -74,6 +75,7 @@ def test_a_run_says_everything(store: Store, bundle: PretrainBundle) -> None:
     assert run.info.status == "FINISHED"
     assert (run.data.params["model.backbone"], run.data.params["training.seed"]) == ("efficientnet_b0", "1")
     assert run.data.metrics["accuracy"] == 0.7
+    assert all(map(is_described, run.data.metrics))
     losses = store.client.get_metric_history(run.info.run_id, "loss")
     assert [(m.step, m.value) for m in losses] == [(1, 1.0), (2, 0.5)]
     assert (run.inputs.dataset_inputs[0].dataset.name, run.data.tags["oddsound.corpus_digest"]) == (

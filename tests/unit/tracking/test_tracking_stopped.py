@@ -15,6 +15,7 @@ from tests.unit.tracking.small_bundles import failed_bundle, small_bundle, stopp
 from oddsound.config import flattened
 from oddsound.errors import TrackingError
 from oddsound.tracking.layout import Search
+from oddsound.tracking.metrics import is_described
 from oddsound.tracking.ranking import best_trials
 from oddsound.tracking.registry import register_best
 from oddsound.tracking.runs import close_search
@@ -195,6 +196,7 @@ def test_the_search_says_what_early_stopping_saved(store: Store, tmp_path: Path)
     (parent,) = runs(store, "search")
     saved = {"asha/stopped": 2, "asha/epochs_trained": 17, "asha/epochs_saved": 13}
     assert parent.data.metrics == saved | {"best_omega": 0.6}
+    assert all(map(is_described, parent.data.metrics))
     figures = asha_json(store, tmp_path)
     assert [figures[key] for key in ("grace_epochs", "reduction", "n_trials", "n_stopped")] == [2, 2, 3, 2]
     rungs = [[rung[k] for k in ("epoch", "n_reached", "n_stopped")] for rung in figures["rungs"]["10"]]

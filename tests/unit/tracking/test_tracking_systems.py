@@ -10,6 +10,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from oddsound.errors import TrackingError
+from oddsound.tracking.metrics import is_described
 from oddsound.tracking.store import Store
 from oddsound.tracking.systems import (
     SystemMember,
@@ -71,6 +72,7 @@ def test_a_system_is_read_back_whole(store: Store, tmp_path: Path, archive: Path
         "FINISHED",
     )
     assert run.data.metrics == system_metrics(made)
+    assert all(map(is_described, run.data.metrics))
     assert run.data.metrics["omega_raw/valve"] == 0.5
     assert run.data.params == {"fusion/fan": "mean", "fusion/valve": "mean"}
     assert (Path(stored.source) / "ensemble.json").read_text() == "a"
@@ -83,6 +85,7 @@ def test_a_package_names_its_systems(store: Store, tmp_path: Path, archive: Path
     (package,) = runs(store, "package")
     assert package.info.run_name == "Kim_EXU_task2"
     assert package.data.metrics == {f"omega/S{n}": n / 10 for n in (1, 2, 3, 4)}
+    assert all(map(is_described, package.data.metrics))
     assert {package.data.tags[f"oddsound.demo.S{n}"] for n in (1, 2, 3, 4)} == {"1"}
     assert "[demo.S4](#/models/demo.S4/versions/1)" in package.data.tags["mlflow.note.content"]
     (file,) = store.client.list_artifacts(package.info.run_id)
