@@ -46,6 +46,8 @@ _BLOCK = re.compile(
     r"(?P<shown>.*?)(?P<end><!-- /session -->)",
     re.DOTALL,
 )
+_BY_CHANCE = re.compile(r"\* |\S+ trial \S+ epoch ")
+"""How lines begin that another run may lack."""
 
 
 @dataclass(frozen=True)
@@ -100,8 +102,9 @@ def shortened(lines: list[str], head: int | None, tail: int | None) -> list[str]
 
 def masked(lines: list[str]) -> list[str]:
     """`lines` without what a machine, a day or a race between trials decides: numbers, hashes, which
-    machine type's trial ends first, the marks of what is below S1 and their footnote."""
-    return [_plain(line) for line in lines if not line.startswith("* ")]
+    machine type's trial ends first, what is said by the clock of trials that run, the marks of what is
+    below S1 and their footnote."""
+    return [_plain(line) for line in lines if not _BY_CHANCE.match(line)]
 
 
 def _plain(line: str) -> str:
