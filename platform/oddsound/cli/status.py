@@ -43,8 +43,8 @@ def status(run: Path, as_json: bool) -> None:
     if problem:
         warn(f"unsynced is not known: {problem}")
     talk(_driver(found))
-    if not found.is_driven:
-        talk(f"next        {_next(run, found, unsynced)}")
+    if not found.is_driven and (following := _next(run, found, unsynced)):
+        talk(f"next        {following}")
 
 
 def _unsynced(run: Path, record: RunRecord) -> tuple[Unsent, str]:
@@ -104,11 +104,14 @@ def _driver(found: RunStatus) -> str:
 
 
 def _next(run: Path, found: RunStatus, unsynced: Unsent) -> str:
+    """The stage that the run lacks; "" where it has all of them."""
     if found.total.missing:
         return f"oddsound search --resume {run}"
     if unsynced is None or any(unsynced.values()):
         return f"oddsound sync {run}"
-    return f"oddsound submit {run}"
+    if not (run / "submission").is_dir():
+        return f"oddsound submit {run}"
+    return "" if (run / "report.html").is_file() else f"oddsound report {run}"
 
 
 def _json(run: Path, found: RunStatus, unsynced: Unsent, problem: str) -> str:

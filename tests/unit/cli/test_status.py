@@ -95,3 +95,15 @@ def test_what_is_next_when_all_is_done(run: Path, capsys: pytest.CaptureFixture[
     out, err = status(run, capsys)
     assert out.splitlines()[1].split()[-1] == "-"
     assert f"next        oddsound sync {run}" in err
+
+
+def test_the_stages_after_a_search_come_one_by_one(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    record = json.loads((run / "run.json").read_text()) | {"wanted": {"fan": 2}}
+    del record["machines"]["valve"]
+    (run / "run.json").write_text(json.dumps(record))
+    sync(open_store(None, run / "mlflow"), SEARCH, {"fan": list(bundles(run / "trials", "fan"))})
+    assert f"next        oddsound submit {run}" in status(run, capsys)[1]
+    (run / "submission").mkdir()
+    assert f"next        oddsound report {run}" in status(run, capsys)[1]
+    (run / "report.html").touch()
+    assert "next" not in status(run, capsys)[1]
