@@ -3,14 +3,16 @@
 #   make demo   its own virtual environment, installation, the main job on synthetic machines
 #   make test   the same environment with the test tools, then every check and test
 #   make docs   the documentation's site, into docs/_site
+#   make notebook  docs/notebook/run_in_pandas.ipynb executed anew, on RUN (demo_run), and rewritten
 #   make bench  every benchmark of speed, into docs/results/bench.md; leave the machine to it
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
+RUN ?= demo_run
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test check bench docs clean
+.PHONY: demo test check bench docs notebook clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/installed
@@ -27,6 +29,9 @@ bench: $(VENV)/installed-test
 
 docs: $(VENV)/installed-test
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_site
+
+notebook: $(VENV)/installed-test
+	$(BIN)/python docs/notebook/execute.py $(RUN)
 
 check: $(VENV)/installed-test
 	$(BIN)/ruff check .
