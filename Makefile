@@ -4,14 +4,16 @@
 #   make test      the same environment with the test tools, then every check and test
 #   make docs      the documentation's site, into docs/_site
 #   make sessions  the terminal sessions of the README and the pages, by running them
+#   make notebook  docs/notebook/run_in_pandas.ipynb by executing it on RUN (demo_run)
 #   make bench     every benchmark of speed, into docs/results/bench.md; leave the machine to it
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
+RUN ?= demo_run
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test check bench docs sessions clean
+.PHONY: demo test check bench docs sessions notebook clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/installed
@@ -31,6 +33,9 @@ docs: $(VENV)/installed-test
 
 sessions: $(VENV)/installed-test
 	$(BIN)/python docs/sessions.py
+
+notebook: $(VENV)/installed-test
+	$(BIN)/python docs/notebook/execute.py $(RUN)
 
 check: $(VENV)/installed-test
 	$(BIN)/ruff check .

@@ -17,14 +17,17 @@ import oddsound  # noqa: E402
 
 project = "oddsound"
 version = release = oddsound.__version__
-extensions = ["myst_parser"]
-source_suffix = {".md": "markdown"}
-exclude_patterns = ["_site", "results/README.md"]
+extensions = ["myst_nb"]
+source_suffix = {".md": "myst-nb", ".ipynb": "myst-nb"}
+nb_execution_mode = "off"  # the outputs are those of `make notebook`
+exclude_patterns = ["_site", "jupyter_execute", "results/README.md"]
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
 html_theme = "furo"
 html_title = "oddsound"
 html_copy_source = html_show_sourcelink = False
+html_static_path = ["static"]
+html_css_files = ["notebook.css"]
 templates_path = []
 pygments_style = "tango"
 

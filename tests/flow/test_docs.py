@@ -37,6 +37,12 @@ def test_every_page_is_on_it(site: Path) -> None:
     }
 
 
+def test_the_notebook_is_on_it_with_its_outputs(site: Path) -> None:
+    page = text(site / "notebook" / "run_in_pandas.html")
+    assert ">the paper, Ω [%]<" in page
+    assert page.count("<img alt=") >= 2
+
+
 def test_every_setting_is_described(site: Path) -> None:
     page = text(site / "reference" / "settings.html")
     for setting in flattened(TrialConfig(machine="fan").model_dump()):
