@@ -8,6 +8,6 @@ folder of 2021's layout, with one section and one domain.
 """
 
 from oddsound.recordings.plain.folders import PlainMachine, find_plain, is_plain
-from oddsound.recordings.plain.layout import Prepared, Preparing, prepare
+from oddsound.recordings.plain.layout import PREPARED, Prepared, Preparing, prepare
 
-__all__ = ["PlainMachine", "Prepared", "Preparing", "find_plain", "is_plain", "prepare"]
+__all__ = ["PREPARED", "PlainMachine", "Prepared", "Preparing", "find_plain", "is_plain", "prepare"]
