@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import subprocess
 import sys
 from pathlib import Path
@@ -85,6 +87,13 @@ def test_from_wavs_to_scores(place: Path) -> None:
     scored = oddsound(*line, *clips)
     assert scored.returncode == 0, scored.stderr
     assert len(scored.stdout.splitlines()) == 1 + len(clips)
+    as_recorded = oddsound(*line, place / "own" / "press" / "anomaly")
+    assert as_recorded.returncode == 0, as_recorded.stderr
+    rows = list(csv.DictReader(io.StringIO(as_recorded.stdout)))
+    known = [row["anomaly_score"] for row in csv.DictReader(io.StringIO(scored.stdout))]
+    assert [float(row["start_s"]) for row in rows] == [0, 0]
+    expected = [float(score) for score, clip in zip(known, clips, strict=True) if "anomaly" in clip.name]
+    assert [float(row["anomaly_score"]) for row in rows] == pytest.approx(expected, rel=1e-5)
 
 
 def test_check_and_prepare(place: Path) -> None:

@@ -110,7 +110,7 @@ def oddsound(context: click.Context, /, debug: bool, quiet: bool) -> None:
       oddsound serve ray                a Ray head with a token, for several searches or machines
 
     stdout is data, stderr is talk. Exit codes: 0 done, 2 usage or settings, 3 data, 4 tracking,
-    5 a search ended with failed trials, 130 interrupted: the same command goes on.
+    5 a search ended with failed trials, 130 interrupted, with how to go on.
     """
     if os.environ.get("NO_COLOR"):
         context.color = False
@@ -171,8 +171,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
         click.echo(f"oddsound: {error.filename or ''}: {error.strerror or error}; free or mend it", err=True)
         sys.exit(DataError.exit_code)
     except (KeyboardInterrupt, click.Abort):
-        click.echo("oddsound: interrupted; the same command goes on from here", err=True)
+        click.echo(f"oddsound: interrupted; {_how_to_go_on(given)}", err=True)
         sys.exit(130)
+
+
+_GO_ON = {"demo", "features", "pretrain", "refit", "register", "run", "search", "submit", "sync", "table1"}
+_DATA_GO_ON = {"get", "prepare", "synth"}
+"""What finds on disk, or in MLflow, what it had done."""
+
+
+def _how_to_go_on(given: Sequence[str]) -> str:
+    command, sub = ([word for word in given if not word.startswith("-")] + ["", ""])[:2]
+    if command in _GO_ON or (command == "data" and sub in _DATA_GO_ON):
+        return "the same command goes on from here"
+    return "nothing was kept, the same command begins anew"
 
 
 def _usage_line(error: click.ClickException) -> str:

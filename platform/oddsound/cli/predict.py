@@ -15,6 +15,7 @@ from oddsound.cli.verdict_files import refuse_unwritable, writing
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from oddsound.cli.new_recordings import Taking
     from oddsound.ensemble.opening import OpenModel
     from oddsound.recordings.new_clips import FoundClip
     from oddsound.tracking.store import Store
@@ -31,6 +32,13 @@ _BATCH = 16
 @click.option("--run", type=click.Path(path_type=Path), help="The run whose MLflow has the model.")
 @click.option("--section", help="Of the files whose names say none, e.g. 00.")
 @click.option("--machine", help="The machine type, where neither model nor folders tell.")
+@click.option("--resample", is_flag=True, help="Convert recordings of other sample rates.")
+@click.option(
+    "--clip-seconds",
+    type=click.FloatRange(0),
+    metavar="S",
+    help="Cut longer recordings into clips of that, a row each; 0: don't.  [default: as --run did, or 0]",
+)
 @click.option(
     "--batch-size",
     default=_BATCH,
@@ -47,6 +55,8 @@ def predict(
     run: Path | None,
     section: str | None,
     machine: str | None,
+    resample: bool,
+    clip_seconds: float | None,
     batch_size: int,
     as_json: bool,
     out: Path | None,
@@ -58,6 +68,7 @@ def predict(
       oddsound predict --model models:/dcase2021.fan/3 --tracking-uri http://lab:5000 --section 00 new.wav
       oddsound predict --model models:/dcase2021.S2@champion --run runs/first data/dcase2021 --out scores.csv
       oddsound predict --model runs/first/trials/fan/0123456789abcdef fan_clips/
+      oddsound predict --model models:/own.press@champion --run runs/own my_machines/press --out scores.csv
 
     CSV columns: file, machine, section, anomaly_score (higher is odder), threshold (of the section: the 0.9
     quantile of a gamma fitted to the scores of its training clips) and decision (1 above it, else 0).
@@ -66,23 +77,30 @@ def predict(
     that lies beside them is run. Scores of clips that go through a network together are those of one at a
     time but for rounding, about a millionth of their size. A folder is searched for .wav at any depth;
     within a data folder the model's own machine types are taken.
+
+    With a --run of plain folders, recordings are converted and cut as that run did it. Where they are cut,
+    a column start_s after file says where in the recording, in seconds, each clip begins.
     """
+    from oddsound.cli.new_recordings import taking
     from oddsound.features.freed_memory import keep_freed_memory
     from oddsound.recordings.new_clips import find_clips
     from oddsound.training.verdicts import verdicts
 
     refuse_unwritable(out)
+    taken = taking(run, resample, clip_seconds)
     keep_freed_memory()
     with _counting(out) as count:
         found = find_clips(clips)
         with _opened(model, tracking_uri, run) as opened:
             chosen = _by_machine(found, opened.machines, machine)
-            with writing(out, as_json=as_json) as write:
-                for scorer, batch in _batches(opened, chosen, section, batch_size):
+            with writing(out, as_json=as_json, is_cut=bool(taken.clip_seconds)) as write:
+                for scorer, batch in _batches(opened, chosen, section, batch_size, taken):
                     found_out = verdicts(scorer, batch, batch_size)
                     write(found_out)
                     count.add(scorer, batch, found_out)
     count.say()
+    if taken.left_out_s:
+        warn(f"{taken.left_out_s:.3g} s at the ends of recordings fill no clip and are left out")
 
 
 @dataclass
@@ -211,21 +229,23 @@ def _sections(scorer: MachineModel, clips: Sequence[FoundClip], asked: str | Non
 
 
 def _batches(
-    opened: OpenModel, chosen: dict[str, list[FoundClip]], section: str | None, size: int
+    opened: OpenModel, chosen: dict[str, list[FoundClip]], section: str | None, size: int, taken: Taking
 ) -> Iterator[tuple[MachineModel, list[NewClip]]]:
     """The clips read, `size` at once, each with what scores it; one machine type after the other."""
     from oddsound.training.verdicts import batches
 
     for machine, clips in chosen.items():
         scorer = opened.of(machine)
-        for batch in batches(_read(scorer, clips, section), size):
+        for batch in batches(_read(scorer, clips, section, taken), size):
             yield scorer, batch
 
 
-def _read(scorer: MachineModel, clips: Sequence[FoundClip], section: str | None) -> Iterator[NewClip]:
+def _read(
+    scorer: MachineModel, clips: Sequence[FoundClip], section: str | None, taken: Taking
+) -> Iterator[NewClip]:
     from oddsound.recordings.names import shown
-    from oddsound.recordings.reader import probe, read_clip
-    from oddsound.training.verdicts import NewClip, refuse_much_longer
+    from oddsound.recordings.reader import probe
+    from oddsound.training.verdicts import refuse_much_longer
 
     sections = _sections(scorer, clips, section)
     is_said = False
@@ -234,6 +254,6 @@ def _read(scorer: MachineModel, clips: Sequence[FoundClip], section: str | None)
         if header.n_channels == 2 and not is_said:
             warn(f"{shown(clip.path)} has two channels; of such the first one is used")
             is_said = True
-        if header.sample_rate == scorer.sample_rate:  # read_clip refuses another, and reads nothing either
+        if header.sample_rate == scorer.sample_rate and not taken.clip_seconds:
             refuse_much_longer(scorer, str(clip.path), header.n_samples)
-        yield NewClip(str(clip.path), sections[clip.path], read_clip(clip.path, scorer.sample_rate))
+        yield from taken.clips(clip.path, sections[clip.path], scorer, header.sample_rate)

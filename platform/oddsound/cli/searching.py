@@ -12,6 +12,9 @@ from oddsound.cli.progress import Progress
 from oddsound.cli.stages import Ask, Drive, clip_counts, talk, tracked_search, tracking
 from oddsound.cli.talking import warn
 from oddsound.errors import AccessError, TrackingError
+from oddsound.recordings.plain import PREPARED, is_plain
+from oddsound.recordings.synth.folder import MARKER as SYNTHETIC
+from oddsound.report.paper_figures import PAPER
 from oddsound.search.record import RunRecord
 from oddsound.search.run import run_search
 from oddsound.search.studies import MachinePlan, ended_trials
@@ -56,7 +59,7 @@ def search(
     try:
         if _missing(plans, run):
             talk("searching: Ray starts, the first trials take some seconds to show")
-        with _TellingProgress(run, plans, writer) as progress:
+        with _TellingProgress(run, plans, writer, _paper(record)) as progress:
             outcome = run_search(
                 plans,
                 run,
@@ -113,8 +116,10 @@ def _statuses(plans: Sequence[MachinePlan], run: Path, outcome: Outcome) -> dict
 class _TellingProgress(Progress):
     """Progress that nudges the writer too."""
 
-    def __init__(self, run: Path, plans: Sequence[MachinePlan], writer: Writer) -> None:
-        super().__init__({plan.machine: _so_far(run, plan) for plan in plans})
+    def __init__(
+        self, run: Path, plans: Sequence[MachinePlan], writer: Writer, paper: dict[str, float]
+    ) -> None:
+        super().__init__({plan.machine: _so_far(run, plan) for plan in plans}, paper)
         self._writer = writer
 
     def finished(self, config: Any, number: int, omega: float) -> None:
@@ -135,3 +140,13 @@ def _so_far(run: Path, plan: MachinePlan) -> tuple[int, int, float | None]:
     over = ended_trials(plan, run / "trials")
     omegas = [end.omega for end in over if not end.stopped]
     return max(plan.n_wanted, len(over)), len(over), max(omegas, default=None)
+
+
+def _paper(record: RunRecord) -> dict[str, float]:
+    """The paper's best single model by machine type, in %. Machines that only share a name with the
+    challenge's, synthetic ones and one's own, have none."""
+    data = Path(record.data)
+    if is_plain(data) or any((data / marker).is_file() for marker in (SYNTHETIC, PREPARED)):
+        return {}
+    known = PAPER["S1"].omega
+    return {machine: known[machine] for machine in record.machines if machine in known}

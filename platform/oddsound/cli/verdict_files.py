@@ -24,9 +24,10 @@ Write = Callable[[Sequence["Verdict"]], None]
 
 
 @contextlib.contextmanager
-def writing(out: Path | None, *, as_json: bool) -> Iterator[Write]:
-    """What writes verdicts to `out`, or to stdout, as they come; a file is whole or as it was before."""
-    with _stream(out) as stream, (_json if as_json else _csv)(stream) as write:
+def writing(out: Path | None, *, as_json: bool, is_cut: bool = False) -> Iterator[Write]:
+    """What writes verdicts to `out`, or to stdout, as they come; a file is whole or as it was before.
+    `is_cut`: each with `start_s`."""
+    with _stream(out) as stream, (_json if as_json else _csv)(stream, is_cut) as write:
         yield write
 
 
@@ -57,15 +58,16 @@ def _stream(out: Path | None) -> Iterator[IO[str]]:
 
 
 @contextlib.contextmanager
-def _csv(stream: IO[str]) -> Iterator[Write]:
+def _csv(stream: IO[str], is_cut: bool) -> Iterator[Write]:
     rows = csv.writer(stream, lineterminator="\n")
-    header = [COLUMNS]
+    columns = (COLUMNS[0], "start_s", *COLUMNS[1:]) if is_cut else COLUMNS
+    header = [columns]
 
     def write(verdicts: Sequence[Verdict]) -> None:
         rows.writerows(header)  # with the first verdicts: an error before them leaves stdout empty
         header.clear()
         # repr: a float's every digit, so that reading it back gives the same number.
-        rows.writerows([_cell(getattr(v, column)) for column in COLUMNS] for v in verdicts)
+        rows.writerows([_cell(getattr(v, column)) for column in columns] for v in verdicts)
 
     yield write
 
@@ -75,14 +77,17 @@ def _cell(value: object) -> str:
 
 
 @contextlib.contextmanager
-def _json(stream: IO[str]) -> Iterator[Write]:
+def _json(stream: IO[str], is_cut: bool) -> Iterator[Write]:
     """One array; an object a clip, with `section_probabilities`."""
     separator = "[\n"
 
     def write(verdicts: Sequence[Verdict]) -> None:
         nonlocal separator
         for verdict in verdicts:
-            stream.write(separator + json.dumps(asdict(verdict), allow_nan=False))
+            document = asdict(verdict)
+            if not is_cut:
+                del document["start_s"]
+            stream.write(separator + json.dumps(document, allow_nan=False))
             separator = ",\n"
 
     yield write

@@ -18,11 +18,16 @@ Float = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class NewClip:
-    """A clip to be scored: what it is called, the section that it claims, its samples (n,), full scale ±1."""
+    """A clip to be scored: what it is called, the section that it claims, its samples (n,), full scale ±1.
+
+    `recording`: the file that it is a part of, from `start_s` s on; "" where it is the file `file`.
+    """
 
     file: str
     section: str
     samples: NDArray[np.float32]
+    recording: str = ""
+    start_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,8 @@ class Verdict:
     threshold: float
     decision: int
     section_probabilities: dict[str, float] = field(default_factory=dict)
+    start_s: float = 0.0
+    """Where in `file` the clip begins."""
 
 
 class MachineModel(Protocol):
@@ -77,7 +84,10 @@ def refuse_much_longer(model: MachineModel, file: str, n_samples: int) -> None:
     this is for those whose samples had better not be read."""
     if n_samples > 2 * model.full_samples:
         own, most = (n / model.sample_rate for n in (n_samples, model.full_samples))
-        raise RecordingError(f"{file}: {own:.2f} s; the model of {model.machine} is for {most:.2f} s: cut it")
+        raise RecordingError(
+            f"{file}: {own:.2f} s; the model of {model.machine} is for {most:.2f} s: cut it, "
+            "e.g. by --clip-seconds"
+        )
 
 
 def verdicts(model: MachineModel, clips: Sequence[NewClip], at_once: int = 1) -> list[Verdict]:
@@ -96,7 +106,8 @@ def verdicts(model: MachineModel, clips: Sequence[NewClip], at_once: int = 1) ->
 def _verdict(model: MachineModel, clip: NewClip, score: float, probabilities: dict[str, float]) -> Verdict:
     threshold = model.sections[clip.section].threshold
     decision = int(score > threshold)
-    return Verdict(clip.file, model.machine, clip.section, score, threshold, decision, probabilities)
+    file = clip.recording or clip.file
+    return Verdict(file, model.machine, clip.section, score, threshold, decision, probabilities, clip.start_s)
 
 
 def _by_section(classes: Sequence[str], probabilities: Float) -> Iterable[tuple[str, float]]:

@@ -8,6 +8,15 @@ folder of 2021's layout, with one section and one domain.
 """
 
 from oddsound.recordings.plain.folders import PlainMachine, find_plain, is_plain
-from oddsound.recordings.plain.layout import Prepared, Preparing, has_made_up, prepare
+from oddsound.recordings.plain.layout import PREPARED, Prepared, Preparing, has_made_up, prepare
 
-__all__ = ["PlainMachine", "Prepared", "Preparing", "find_plain", "has_made_up", "is_plain", "prepare"]
+__all__ = [
+    "PREPARED",
+    "PlainMachine",
+    "Prepared",
+    "Preparing",
+    "find_plain",
+    "has_made_up",
+    "is_plain",
+    "prepare",
+]

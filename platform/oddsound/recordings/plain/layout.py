@@ -39,8 +39,8 @@ FORMAT = 1
 """Goes up whenever the same recordings and settings give other clips."""
 EVERY = 5
 """One normal recording in so many is kept for the test; where there are fewer, the last part of each."""
-_BEGUN, _DONE, _LOCK = "begun.json", "prepared.json", ".lock"
-_CLIPS = "clips.csv"
+PREPARED = "prepared.json"
+_BEGUN, _LOCK, _CLIPS = "begun.json", ".lock", "clips.csv"
 _TABLE = ("file", "recording", "start_s", "seconds", "label", "made_up")
 
 Told = Callable[[str, int, int], None]
@@ -123,7 +123,7 @@ def prepare(
     try:
         path.mkdir(parents=True, exist_ok=True)
         with FileLock(path / _LOCK):
-            if not _is_begun(path, key) or not (path / _DONE).is_file():
+            if not _is_begun(path, key) or not (path / PREPARED).is_file():
                 _write(root, path, pieces, {"key": key, **asdict(preparing)}, told)
     except OSError as error:
         where = shown(error.filename or folder)
@@ -242,7 +242,7 @@ def _write(
     rows.writerow(_TABLE)
     rows.writerows(piece.row(root) for of in pieces.values() for piece in of)
     _whole(path / _CLIPS, table.getvalue().encode("utf-8", "surrogateescape"))
-    _whole(path / _DONE, identity)
+    _whole(path / PREPARED, identity)
 
 
 def _write_clip(path: Path, piece: _Piece) -> None:
