@@ -3,6 +3,7 @@ real Ray and a real MLflow store."""
 
 from __future__ import annotations
 
+import re
 import shutil
 import signal
 import subprocess
@@ -79,6 +80,17 @@ def test_stderr_says_where_things_lie_and_what_is_next(run: Path) -> None:
     assert f"next        oddsound submission check {run}/submission --data" in talk
     assert "fewer than the 5" in talk
     assert "Traceback" not in talk
+
+
+def test_what_libraries_say_is_in_a_file_and_not_between_our_lines(run: Path) -> None:
+    kept = (run / "libraries.log").read_text()
+    assert "Started a local Ray instance" in kept and "MLflow database tables" in kept
+    ours = re.compile(
+        r"$|\S+ trial \d+ (finished|stopped)|features of |searching: |sending to |(fan|valve): |registering |"
+        r"The authors |(trials|systems|submission|MLflow|next|report) |report of |taking over|\d+ clips "
+    )
+    strangers = [line for line in (run.parent / "stderr").read_text().splitlines() if not ours.match(line)]
+    assert strangers == []
 
 
 def test_a_report_lies_beside_and_is_what_the_command_writes(run: Path) -> None:

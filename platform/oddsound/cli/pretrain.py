@@ -67,6 +67,7 @@ def pretrain(corpus: Path, out: Path, **options: Any) -> None:
     .ogg. The same command again does only what is missing.
     """
     prepare_ray(options["ray_address"], options["insecure"])  # before ray is imported
+    from oddsound.chatter import kept_in
     from oddsound.cli.stages import dataset_name
     from oddsound.recordings.corpus import read_corpus
     from oddsound.search.driver import sole_driver
@@ -76,7 +77,7 @@ def pretrain(corpus: Path, out: Path, **options: Any) -> None:
     _say_what_was_found(found)
     config = _configured(dataset_name(corpus.with_suffix("") if corpus.is_file() else corpus), found, given)
     out = out.absolute()  # workers have a folder of their own
-    with sole_driver(out):
+    with sole_driver(out), kept_in(out):
         _pretrain(found, config, out, options)
 
 

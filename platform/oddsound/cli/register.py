@@ -32,13 +32,14 @@ def register(run: Path, top_k: int, as_json: bool) -> None:
     recordings compete; ranks and aliases move to the order of today, and a champion that was chosen by hand
     stays. Doing it again changes nothing.
     """
+    from oddsound.chatter import kept_in
     from oddsound.cli import stages
     from oddsound.errors import DataError
     from oddsound.search.driver import sole_driver
     from oddsound.search.record import read_record
 
     record = read_record(run)
-    with sole_driver(run):
+    with sole_driver(run), kept_in(run):
         machines = stages.searched(run, record)
         if not machines:
             raise DataError(f"{run}: no finished trial; `oddsound search --resume {run}` goes on with it")

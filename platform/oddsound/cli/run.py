@@ -77,6 +77,7 @@ def run_all(
     stop the search, which can be gone on with; a second one ends it at once.
     """
     prepare_ray(options["ray_address"], options["insecure"])  # before ray is imported
+    from oddsound.chatter import kept_in
     from oddsound.cli import stages
     from oddsound.cli.recordings import index_recordings, of_one_section
     from oddsound.search.address import LOCAL, knock
@@ -97,7 +98,7 @@ def run_all(
         overlays = [*of_one_section(index, overlays), *overlays]
         spaces = wanted_spaces(index.machines, space, options["spaces"], overlays)
         stages.refuse_unusable(index, spaces)
-        with sole_driver(out) as signs:
+        with sole_driver(out) as signs, kept_in(out):
             if signs.predecessor:
                 stages.talk(f"taking over from {signs.predecessor}, which died")
             asked = {"space": space, **options}

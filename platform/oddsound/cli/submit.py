@@ -55,6 +55,7 @@ def submit(
     Where a fusion is worse than the best single model, S1's, that one is submitted. Omegas are printed
     with 95 % bootstrap intervals and without what choosing on the labelled clips adds to them.
     """
+    from oddsound.chatter import kept_in
     from oddsound.search.driver import sole_driver
     from oddsound.search.record import read_record
     from oddsound.submission.authors import read_authors
@@ -69,7 +70,7 @@ def submit(
         threshold,
         Effort(resamples, splits),
     )
-    with sole_driver(run):
+    with sole_driver(run), kept_in(run):
         submit_run(run, record, read_authors(authors), pinned, wanted)
 
 

@@ -22,6 +22,7 @@ def sync(run: Path, tracking_uri: str | None) -> None:
     It closes the run of a search that was killed and registers the best five of each machine type, too;
     `oddsound submit` registers S1-S4. What MLflow has already isn't sent again.
     """
+    from oddsound.chatter import kept_in
     from oddsound.cli.stages import clip_counts, register, tracked_search, tracking
     from oddsound.ensemble.systems import TOP_K
     from oddsound.errors import TrackingError
@@ -32,7 +33,7 @@ def sync(run: Path, tracking_uri: str | None) -> None:
     from oddsound.training.bundle import bundles
 
     record = read_record(run)
-    with sole_driver(run):
+    with sole_driver(run), kept_in(run):
         store = open_store(canonical(tracking_uri), run) if tracking_uri else tracking(run, record)
         search = tracked_search(record)
         found = {machine: list(bundles(run / "trials", machine)) for machine in record.machines}

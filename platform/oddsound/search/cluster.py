@@ -16,6 +16,7 @@ from typing import Any
 import ray
 from ray.exceptions import AuthenticationError
 
+from oddsound import chatter
 from oddsound.errors import Interrupted, SearchError
 from oddsound.search.address import LOCAL, LOOK_S, answers, knock
 from oddsound.search.auth import refuse_open_cluster
@@ -74,15 +75,16 @@ def _connect(address: str, local: bool) -> None:
         options |= {"_node_ip_address": "127.0.0.1", "object_store_memory": _OBJECT_STORE_BYTES}
     on_sigterm = signal.getsignal(signal.SIGTERM)
     try:
-        ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **options)
+        level = logging.INFO if chatter.is_kept() else logging.ERROR
+        ray.init(address, log_to_driver=False, logging_level=level, **options)
     except (ConnectionError, RuntimeError, ValueError, AuthenticationError) as error:
         raise SearchError(f"Ray at {address}: {str(error).splitlines()[0]}") from error
     except SystemExit as error:  # Ray's own handler of a SIGTERM that came while it started
         raise KeyboardInterrupt from error
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, on_sigterm)  # Ray has put its own in its place
-    for name in ("ray.tune", "ray._private.worker"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)  # what fails or dies is told by us, in a line
+    for name in ("ray.tune", "ray._private.worker"):  # what fails or dies is told by us, in a line
+        logging.getLogger(name).setLevel(logging.INFO if chatter.is_kept() else logging.CRITICAL)
 
 
 def _shut_down() -> None:

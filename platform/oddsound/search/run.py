@@ -13,6 +13,7 @@ from typing import Any
 import optuna
 from ray import tune
 
+from oddsound import chatter
 from oddsound.search.address import LOCAL
 from oddsound.search.cluster import cluster
 from oddsound.search.driver import Signs
@@ -62,7 +63,7 @@ def run_search(
     set aside (`mend`). A failed trial doesn't end the search; SIGINT does, and the same call goes on.
     """
     conduct, run = conduct or Conduct(), run.absolute()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    optuna.logging.set_verbosity(optuna.logging.INFO if chatter.is_kept() else optuna.logging.WARNING)
     experiment = _experiment(plans, run, listener, conduct, signs)
     missing = experiment.studies.n_waiting
     if not missing:

@@ -21,6 +21,7 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SADeprecationWarning, SQLAlchemyError
 
+from oddsound import chatter
 from oddsound.errors import ConfigError, TrackingError
 from oddsound.tracking.server import PROBE_S, access_error, be_short, cause, knock, refused
 
@@ -194,8 +195,9 @@ def _touch(database: Path) -> None:
 
 
 def _quieten() -> None:
-    """No talk of migrations, and no traceback beside the TrackingError that says the same."""
-    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
-    logging.getLogger("alembic").setLevel(logging.WARNING)
+    """No talk of migrations, and no traceback beside the TrackingError that says the same, but in a file."""
+    kept = chatter.is_kept()
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.INFO if kept else logging.CRITICAL)
+    logging.getLogger("alembic").setLevel(logging.INFO if kept else logging.WARNING)
     # MLflow 3.17 under SQLAlchemy 2.1; it is MLflow's to mend and its user can do nothing.
     warnings.filterwarnings("ignore", "The ``noload`` loader strategy", SADeprecationWarning)
