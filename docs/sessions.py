@@ -108,6 +108,7 @@ def masked(lines: list[str]) -> list[str]:
 
 
 def _plain(line: str) -> str:
+    line = re.sub(r", about [^)]* left( in all)?", "", line)
     line = re.sub(r"\b(?=[0-9a-f]*\d)[0-9a-f]{8,64}\b", "0", line)
     line = re.sub(r"[+−-]?\d[\d.,]*(e[+-]\d+)?\*?", "0", line)
     line = re.sub(r"^\S+(?= trial \S+ finished: )|(?<=^features of )\S+(?=:)", "MACHINE", line)
