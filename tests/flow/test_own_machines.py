@@ -104,4 +104,4 @@ def test_check_and_prepare(place: Path) -> None:
     assert made.returncode == 0, made.stderr
     assert oddsound("data", "check", place / "mine").returncode == 0
     refused = oddsound("data", "check", place / "mine", "--resample")
-    assert refused.returncode == 2 and "only plain folders" in refused.stderr
+    assert refused.returncode == 2 and "--resample: is for plain folders" in refused.stderr

@@ -106,8 +106,8 @@ def refuse_plain_options(data: Path, options: Mapping[str, Any]) -> None:
     given = [f"--{name.replace('_', '-')}" for name in ("resample", "clip_seconds") if options.get(name)]
     if given:
         raise ConfigError(
-            f"{given[0]}: {data} has a layout of the challenge, whose clips are taken as they are; only "
-            "plain folders, <machine>/normal and <machine>/anomaly, are prepared"
+            f"{given[0]}: is for plain folders, <machine>/normal and <machine>/anomaly, and {data} has none; "
+            "clips in a layout of the challenge are taken as they are"
         )
 
 
