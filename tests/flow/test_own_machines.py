@@ -73,6 +73,9 @@ def test_from_wavs_to_scores(place: Path) -> None:
 
     report = (place / "run" / "report.html").read_text()
     assert report.count("The anomalous clips are made up") == 1
+    assert "<audio" in report and "No spectrograms" not in report, "of the clips that were cut"
+    (following,) = [line.split()[1:] for line in ended.stderr.splitlines() if line.startswith("next ")]
+    assert oddsound(*following[1:]).returncode == 0, following
     store = open_store(None, place / "run" / "mlflow")
     (mill,) = best_trials(store, "own", "mill")
     (press,) = best_trials(store, "own", "press")

@@ -68,6 +68,15 @@ def index_recordings(
     return replace(index_folder(made.folder, machines), root=data)
 
 
+def prepared_in(index: DataIndex, run: Path) -> str:
+    """The folder of clips that were made for the run in the folder `run`, seen from there; "" for recordings
+    that are clips themselves."""
+    for clip in index.clips:
+        folder = clip.path.parents[2]
+        return str(folder.relative_to(run)) if folder.is_relative_to(run / "recordings") else ""
+    return ""
+
+
 def of_one_section(index: DataIndex, settings: Sequence[Mapping[str, Any]]) -> list[Placed]:
     """What plain folders need, whose machines have one section each: a model that tells none apart."""
     from oddsound.config import flattened, overlay

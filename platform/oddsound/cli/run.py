@@ -139,6 +139,7 @@ def _search(
 ) -> tuple[RunRecord, Outcome]:
     """The stages up to MLflow, which write below `out`."""
     from oddsound.cli import stages
+    from oddsound.cli.recordings import prepared_in
     from oddsound.cli.resume import as_asked
     from oddsound.cli.searching import search
     from oddsound.cli.submit import refuse_unknown
@@ -169,6 +170,7 @@ def _search(
         asked,
         code_version(),
         accept_change=options["accept_change"],
+        prepared=prepared_in(index, out),
     )
     if options["accept_change"] and record.changes:
         warn(f"accepted: {'; '.join(record.changes[-1]['what'])}")

@@ -84,12 +84,12 @@ def check(
 
 
 def _expected(data: Path | None, ground_truth: Path | None, machines: list[str] | None) -> Expected | None:
-    from oddsound.recordings.index import index_folder
+    from oddsound.cli.recordings import index_layout
     from oddsound.scoring.ground_truth import read_ground_truth
     from oddsound.submission.expected import of_data, of_ground_truth
 
     if data is not None:
-        return of_data(index_folder(data, machines))
+        return of_data(index_layout(data, machines))
     return of_ground_truth(read_ground_truth(ground_truth)) if ground_truth is not None else None
 
 

@@ -174,5 +174,5 @@ def _say_where(
     talk(f"MLflow      {record.tracking_uri or run / 'mlflow' / 'mlflow.db'} (see mlflow_server/)")
     talk(
         f"next        oddsound submission check {run / 'submission'} "
-        f"--data {record.data} --machines {','.join(written.machines)}"
+        f"--data {record.clips(run)} --machines {','.join(written.machines)}"
     )

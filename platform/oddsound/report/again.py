@@ -73,7 +73,7 @@ RECIPES = (
         "clips",
         "The most and least anomalous clips",
         "the best trial's scores.npz, and the recordings",
-        "paths = recorded_tests(Path(record.data), machine)\n"
+        "paths = recorded_tests(record.clips(run), machine)\n"
         "found = [spectrograms(read_clip(paths[clip.file]), best.config.features)\n"
         "         for clip in choose(best.bundle.scores())]",
     ),

@@ -126,6 +126,7 @@ def tidied(record: RunRecord) -> RunRecord:
         code={str(name): str(version) for name, version in parts["code"].items()},
         command=parts["command"],
         changes=[change for change in changes if isinstance(change, dict)],
+        prepared=record.prepared if isinstance(record.prepared, str) else "",
     )
 
 

@@ -56,7 +56,7 @@ def run_page(run: Path, record: RunRecord, asked: Asked, told: Told = lambda _: 
     reads it."""
     record = tidied(record)
     machines = read_machines(run, record, asked.machines)
-    places = [Place(number, Path(record.data), asked.audio) for number in range(len(machines))]
+    places = [Place(number, record.clips(run), asked.audio) for number in range(len(machines))]
     with drawing():
         told("systems")
         systems = read_systems(run, machines, _pinned(record))

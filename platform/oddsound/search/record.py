@@ -33,6 +33,13 @@ class RunRecord:
     paths are of. It is what `oddsound search --resume` asks for again."""
     changes: list[dict[str, Any]] = field(default_factory=list)
     """When the run went on with something else than it was begun with, and what."""
+    prepared: str = ""
+    """The folder of the clips that were made of `data`'s plain folders, seen from the run's; "" where `data`
+    has the clips."""
+
+    def clips(self, run: Path) -> Path:
+        """The data folder of the clips of the run in the folder `run`."""
+        return run / self.prepared if self.prepared else Path(self.data)
 
 
 def read_record(run: Path) -> RunRecord:
@@ -63,6 +70,7 @@ def agree(
     code: Mapping[str, str],
     *,
     accept_change: bool = False,
+    prepared: str = "",
 ) -> RunRecord:
     """The run's record with `machines` in it; nothing is written, see `write_record`.
 
@@ -88,7 +96,7 @@ def agree(
         record.changes.append({"when": datetime.now(UTC).isoformat(timespec="seconds"), "what": changes})
     if dataset != record.dataset or any(known[m]["data"] != asked[m]["data"] for m in known):
         record.search, record.dataset = _new_name(), dataset
-    record.data = str(data.absolute())  # it may have moved
+    record.data, record.prepared = str(data.absolute()), prepared  # it may have moved
     record.tracking_uri = tracking_uri or record.tracking_uri
     record.code = dict(code)
     record.machines |= asked
