@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from oddsound.cli.out_file import refuse_unwritable
 from oddsound.cli.talking import talk, warn
-from oddsound.cli.verdict_files import refuse_unwritable, writing
+from oddsound.cli.verdict_files import writing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

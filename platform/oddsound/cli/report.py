@@ -33,9 +33,11 @@ def report(run: Path, out: Path | None, machines: list[str] | None, no_audio: bo
     trial's AUC and pAUC, score distributions, ROC and losses, its most and least anomalous clips to see
     and hear; what failed and why. The page needs no network and no script. Its path goes to stdout.
     """
+    from oddsound.cli.out_file import refuse_unwritable
     from oddsound.search.record import read_record
 
     record = read_record(run)
+    refuse_unwritable(out)
     from oddsound.report.run_folder import tidied  # seconds, which a wrong path needn't wait for
 
     record, path = tidied(record), out or run / "report.html"

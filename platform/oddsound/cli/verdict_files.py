@@ -13,8 +13,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from oddsound.errors import ConfigError
-
 if TYPE_CHECKING:
     from oddsound.training.verdicts import Verdict
 
@@ -29,14 +27,6 @@ def writing(out: Path | None, *, as_json: bool, is_cut: bool = False) -> Iterato
     `is_cut`: each with `start_s`."""
     with _stream(out) as stream, (_json if as_json else _csv)(stream, is_cut) as write:
         yield write
-
-
-def refuse_unwritable(out: Path | None) -> None:
-    """Raises ConfigError where a file can't lie at `out`: said before anything is scored."""
-    if out is not None and out.is_dir():
-        raise ConfigError(f"--out {out}: a folder; give a file's name in it")
-    if out is not None and not out.parent.is_dir():
-        raise ConfigError(f"--out {out}: no folder {out.parent}; make it first")
 
 
 @contextlib.contextmanager

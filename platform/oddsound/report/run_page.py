@@ -46,7 +46,6 @@ def write_report(run: Path, record: RunRecord, asked: Asked, path: Path, told: T
     The same run gives the same bytes. Raises OSError where it can't be written.
     """
     content = run_page(run, record, asked, told).encode()
-    path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, content)
     return len(content)
 

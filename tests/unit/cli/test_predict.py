@@ -263,7 +263,12 @@ def test_hours_are_refused_by_their_header(
 
 def test_where_out_cant_lie_is_said_first(predict: Callable[..., Said], tmp_path: Path) -> None:
     """Before the clips, which aren't there either, and the model."""
-    for out, why in ((tmp_path / "no" / "x.csv", "no folder"), (tmp_path, "a folder; give a file's name")):
+    os.mkfifo(tmp_path / "pipe")
+    for out, why in (
+        (tmp_path / "no" / "x.csv", "no folder"),
+        (tmp_path, "a folder; give a file's name"),
+        (tmp_path / "pipe", "no plain file"),
+    ):
         said = predict("--model", tmp_path / "none", "--out", out, tmp_path / "no.wav")
         assert said.code == 2 and f"--out {out}: {why}" in said.err and len(said.err.splitlines()) == 1
 

@@ -30,7 +30,7 @@ def test_the_path_is_data_and_the_rest_is_talk(run: Path, capsys: pytest.Capture
 
 
 def test_of_some_machine_types_somewhere_else(run: Path, tmp_path: Path) -> None:
-    out = tmp_path / "pages" / "valve.html"
+    out = tmp_path / "valve.html"
     assert report(run, "--machines", "valve", "--out", out, "--no-audio") == 0
     page = out.read_text()
     assert ">valve</h2>" in page and ">fan</h2>" not in page
@@ -42,7 +42,8 @@ def test_of_some_machine_types_somewhere_else(run: Path, tmp_path: Path) -> None
     [
         (["{tmp}"], 2, "no run.json here"),
         (["{run}", "--machines", "valv"], 2, "did you mean valve? it has fan, valve"),
-        (["{run}", "--out", "{run}/run.json/page.html"], 3, "run.json"),
+        (["{run}", "--out", "{run}/run.json/page.html"], 2, "no folder"),
+        (["{run}", "--out", "{tmp}"], 2, "a folder; give a file's name in it"),
     ],
 )
 def test_what_can_not_be_is_one_line(
