@@ -196,7 +196,8 @@ def test_a_run_that_has_only_begun_has_a_page(small_data: Path, tmp_path: Path) 
 
 def test_it_is_written_whole(made_run: Path, tmp_path: Path) -> None:
     record, told = read_record(made_run), list[str]()
-    path = tmp_path / "new" / "folder" / "page.html"
+    path = tmp_path / "alone" / "page.html"
+    path.parent.mkdir()
     asked = Asked(["valve"], COMMAND, audio=False)
     size = write_report(made_run, record, asked, path, told.append)
     assert path.stat().st_size == size and told == ["systems", "valve"]
