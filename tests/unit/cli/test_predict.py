@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 import os
@@ -14,52 +13,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from tests.registered_models import DATASET, register_trials
 
-from oddsound.cli.main import main
 from oddsound.cli.verdict_files import writing
 from oddsound.recordings import reader
-from oddsound.search.record import RunRecord, write_record
-from oddsound.tracking.store import open_store
 from oddsound.training.bundle import Bundle, finished
 from oddsound.training.detector import Detector
 from oddsound.training.verdicts import Verdict
 
 COLUMNS = ["file", "machine", "section", "anomaly_score", "threshold", "decision"]
-
-
-@pytest.fixture(scope="module")
-def run(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run folder whose own MLflow has tiny.fan and tiny.valve."""
-    run = tmp_path_factory.mktemp("run")
-    register_trials(open_store(None, run / "mlflow"), trained)
-    write_record(run, RunRecord("s1", DATASET, "/data", None, {"fan": {}, "valve": {}}))
-    return run
-
-
-@pytest.fixture
-def bundle(trained: Path) -> Bundle:
-    return finished(trained, "fan")[0]
-
-
-class Said:
-    def __init__(self, code: int, out: str, err: str) -> None:
-        self.code, self.out, self.err = code, out, err
-
-    @property
-    def rows(self) -> list[dict[str, str]]:
-        return list(csv.DictReader(io.StringIO(self.out)))
-
-
-@pytest.fixture
-def predict(capsys: pytest.CaptureFixture[str]) -> object:
-    def call(*arguments: object) -> Said:
-        with pytest.raises(SystemExit) as ended:
-            main(["predict", *(str(argument) for argument in arguments)])
-        said = capsys.readouterr()
-        return Said(int(ended.value.code or 0), said.out, said.err)
-
-    return call
 
 
 def wav(path: Path, seconds: float = 1.0, rate: int = 16000, channels: int = 1) -> Path:
