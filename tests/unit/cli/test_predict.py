@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from tests.unit.cli.conftest import Said
 
 from oddsound.cli.verdict_files import writing
 from oddsound.recordings import reader
