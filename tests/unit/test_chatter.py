@@ -17,7 +17,7 @@ def test_what_libraries_say_goes_to_the_file(tmp_path: Path, capfd: pytest.Captu
             warnings.simplefilter("always")
             assert is_kept()
             logging.getLogger("ray.tune").error("a node died")
-            logging.getLogger("mlflow.store.db.utils").error("migrating\n  twice")
+            logging.getLogger("mlflow.somewhere").error("migrating\n  twice")
             warnings.warn("old thing", DeprecationWarning, stacklevel=1)
         assert not is_kept()
         kept = (tmp_path / NAME).read_text()
