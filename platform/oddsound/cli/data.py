@@ -11,7 +11,7 @@ from oddsound.cli.data_get import get
 from oddsound.cli.options import machines_option
 from oddsound.cli.plain import check_plain_folders, prepare
 from oddsound.cli.recordings import recordings_options
-from oddsound.cli.talking import talk, warn
+from oddsound.cli.talking import talk, typed, warn
 
 if TYPE_CHECKING:
     from oddsound.recordings.index import DataIndex
@@ -68,7 +68,7 @@ def check(folder: Path, as_json: bool, **options: Any) -> None:
     if bad:
         total = len(index.clips) + len(bad)
         raise DataError(f"{folder}: {len(bad)} of {total} are bad, named above; remove or replace them")
-    talk(f"{len(index.clips)} recordings, all good. Next: oddsound run {folder} --out RUN")
+    talk(f"{len(index.clips)} recordings, all good. Next: {typed('run', folder, '--out', 'RUN')}")
 
 
 @data.command()
@@ -115,7 +115,7 @@ def synth(
         report=lambda machine, n: talk(f"{machine}: {n} clips"),
     )
     done = f"{n_clips} clips written" if n_clips else "already there, nothing to do"
-    talk(f"{done}. Next: oddsound data check {folder}")
+    talk(f"{done}. Next: {typed('data', 'check', folder)}")
 
 
 def _rows(index: DataIndex, headers: dict[Path, WaveHeader]) -> list[dict[str, Any]]:

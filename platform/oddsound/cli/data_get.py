@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from oddsound.cli.options import machines_option
-from oddsound.cli.talking import talk
+from oddsound.cli.talking import talk, typed
 from oddsound.recordings.archives.records import PARTS, RECORDS, SOURCE
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ def _end(place: Path, found: list[Found], counts: dict[Archive, Unpacked], keep:
     if keep and counts:
         talk(f"the archives are in {place / FOLDER}")
     said = f"{_counted(n_new, 'file')} written" if counts else "already there, nothing to do"
-    talk(f"{said}. Next: oddsound data check {place}")
+    talk(f"{said}. Next: {typed('data', 'check', place)}")
 
 
 def _counted(n: int, what: str) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from oddsound.cli.talking import talk
+from oddsound.cli.talking import talk, typed
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
@@ -117,4 +117,4 @@ def _counted(findings: Sequence[Finding]) -> str:
 
 
 def _next(data: Path | None, run: Path | None) -> str:
-    return f"oddsound run {data or 'DATA'} --out {run or 'RUN'}" if data or run else "oddsound demo"
+    return typed("run", data or "DATA", "--out", run or "RUN") if data or run else typed("demo")

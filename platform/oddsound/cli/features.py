@@ -10,7 +10,7 @@ import click
 
 from oddsound.cli.file_command import FileCommand, file_option, of_file
 from oddsound.cli.options import machines_option, settings_options
-from oddsound.cli.talking import talk
+from oddsound.cli.talking import talk, typed
 
 if TYPE_CHECKING:
     from oddsound.search.studies import MachinePlan
@@ -57,7 +57,7 @@ def features(
     plans = _built(data, machines, "table1" if table1 else None, folder.absolute(), options)
     rows = [row for plan in plans for row in _rows(plan)]
     click.echo(_json(rows) if as_json else _table(rows))
-    talk(f"next        oddsound run {data} --out RUN --cache {folder}")
+    talk(f"next        {typed('run', data, '--out', 'RUN', '--cache', folder)}")
 
 
 def _built(

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 
 import click
 
-from oddsound.cli.talking import talk
+from oddsound.cli.talking import talk, typed
 
 
 @click.command()
@@ -43,4 +42,4 @@ def init(file: Path, schema: bool) -> None:
         write_atomically(beside, json.dumps(schema_of("run"), indent=1).encode())
     write_atomically(file, template(beside.name if schema else "").encode())
     click.echo(file)
-    talk(f"Next: fill in data and out, then oddsound run --file {shlex.quote(str(file))}")
+    talk(f"Next: fill in data and out, then {typed('run', '--file', file)}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +9,7 @@ import click
 
 from oddsound.cli.options import machines_option
 from oddsound.cli.recordings import preparing_of, recordings_options
-from oddsound.cli.talking import talk, warn
+from oddsound.cli.talking import talk, typed, warn
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,7 +51,7 @@ def prepare(source: Path, folder: Path, machines: list[str] | None, **options: A
     for note in made.notes:
         warn(note)
     click.echo(made.folder)
-    talk(f"next        oddsound run {shlex.quote(str(made.folder))} --out RUN")
+    talk(f"next        {typed('run', made.folder, '--out', 'RUN')}")
 
 
 def check_plain_folders(folder: Path, options: dict[str, Any], *, as_json: bool) -> None:
@@ -73,8 +72,7 @@ def check_plain_folders(folder: Path, options: dict[str, Any], *, as_json: bool)
         warn(f"{machine}: no anomalous recording; faults would be laid over normal ones")
     words = [f"--{name.replace('_', '-')}" for name in ("resample",) if options[name]]
     words += ["--clip-seconds", f"{options['clip_seconds']:g}"] if options["clip_seconds"] is not None else []
-    again = " ".join(["oddsound run", shlex.quote(str(folder)), *words, "--out RUN"])
-    talk(f"{good} recordings, all good. Next: {again}")
+    talk(f"{good} recordings, all good. Next: {typed('run', folder, *words, '--out', 'RUN')}")
 
 
 def _table(counts: Sequence[PlainCount]) -> str:

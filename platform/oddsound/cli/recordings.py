@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from oddsound.cli.talking import warn
+from oddsound.cli.talking import typed, warn
 
 if TYPE_CHECKING:
     from oddsound.recordings.index import DataIndex
@@ -103,7 +103,8 @@ def index_layout(
     from oddsound.recordings.plain import is_plain
 
     if is_plain(data):
-        raise DataError(f"{data}: plain folders; make clips of them by `oddsound data prepare {data} DIR`")
+        remedy = typed("data", "prepare", data, "DIR")
+        raise DataError(f"{data}: plain folders; make clips of them by `{remedy}`")
     refuse_plain_options(data, options or {})
     return index_folder(data, machines)
 

@@ -11,6 +11,7 @@ import click
 
 from oddsound.cli.options import machines_option, run_options
 from oddsound.cli.run import run_all
+from oddsound.cli.talking import typed
 from oddsound.cli.wanted import Choice, Effort, Wanted, choice_options, effort_options, system_options
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ def _write(chosen: dict[str, list[TrialConfig]], run: Path, out: Path) -> None:
         if path.is_file() and path.read_text() != text and (out / "run.json").is_file():
             raise ConfigError(
                 f"{path}: the best trials of {run} are others than when this was begun; give another --out, "
-                f"or go on with `oddsound search --resume {out}`"
+                f"or go on with `{typed('search', '--resume', out)}`"
             )
     (out / SPACES).mkdir(parents=True, exist_ok=True)
     for path, text in files.items():

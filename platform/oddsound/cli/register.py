@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from oddsound.cli.talking import warn
+from oddsound.cli.talking import typed, warn
 
 if TYPE_CHECKING:
     from oddsound.search.record import RunRecord
@@ -42,7 +42,7 @@ def register(run: Path, top_k: int, as_json: bool) -> None:
     with sole_driver(run), kept_in(run):
         machines = stages.searched(run, record)
         if not machines:
-            raise DataError(f"{run}: no finished trial; `oddsound search --resume {run}` goes on with it")
+            raise DataError(f"{run}: no finished trial; `{typed('search', '--resume', run)}` goes on with it")
         store = stages.tracking(run, record)
         _say_what_is_not_there(store, run, record)
         versions = stages.register(store, record, machines, top_k)
@@ -70,7 +70,7 @@ def _say_what_is_not_there(store: Store, run: Path, record: RunRecord) -> None:
     n = sum(map(len, unsent(record.tracking_uri, run / "mlflow", tracked_search(record), found).values()))
     if n:
         warn(
-            f"{n} finished trials aren't in MLflow and can't be registered; `oddsound sync {run}` sends them"
+            f"{n} finished trials aren't in MLflow and can't be registered; `{typed('sync', run)}` sends them"
         )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from oddsound.cli.options import machines_option
-from oddsound.cli.talking import console, talk, warn
+from oddsound.cli.talking import console, talk, typed, warn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -56,7 +56,7 @@ def report_at_end(run: Path) -> None:
         record = tidied(read_record(run))  # as it was written, which is what `oddsound report` will read
         _write(run, record, list(record.machines), path, audio=True)
     except Exception as error:  # a plotting library has as many errors as plots
-        warn(f"no report: {type(error).__name__}: {error}; `oddsound report {run}` tries again")
+        warn(f"no report: {type(error).__name__}: {error}; `{typed('report', run)}` tries again")
         return
     talk(f"report      {path}")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +11,7 @@ import click
 
 from oddsound.cli.file_command import FileCommand, file_option
 from oddsound.cli.options import machines_option, run_options
-from oddsound.cli.talking import warn
+from oddsound.cli.talking import typed, warn
 
 if TYPE_CHECKING:
     from oddsound.cli.stages import Drive
@@ -131,7 +130,7 @@ def prepare_ray(address: str, insecure: bool) -> None:
 
 
 def go_on(out: Path) -> str:
-    return f"Go on with: oddsound search --resume {shlex.quote(str(out))}"
+    return f"Go on with: {typed('search', '--resume', out)}"
 
 
 def _search(
@@ -190,7 +189,7 @@ def _search(
     if writer.problem:
         stages.tell_failures(outcome)
         raise TrackingError(
-            f"{writer.problem}; every trial is in {out}, `oddsound sync {out}` or the same command sends "
+            f"{writer.problem}; every trial is in {out}, `{typed('sync', out)}` or the same command sends "
             "the rest"
         )
     return record, outcome

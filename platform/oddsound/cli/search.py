@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from click.core import ParameterSource
 from oddsound.cli.file_command import FileCommand, file_option, has_file
 from oddsound.cli.options import machines_option, run_options
 from oddsound.cli.run import run_all
+from oddsound.cli.talking import typed
 
 if TYPE_CHECKING:
     from oddsound.search.record import RunRecord
@@ -99,4 +99,4 @@ def show_best(run: Path, record: RunRecord, authors: Authors, pinned: Sequence[s
     click.echo(columns(rows))
     stages.talk("")
     stages.talk(f"MLflow  {record.tracking_uri or run / 'mlflow' / 'mlflow.db'} (see mlflow_server/)")
-    stages.talk(f"next    oddsound submit {shlex.quote(str(run))}")
+    stages.talk(f"next    {typed('submit', run)}")

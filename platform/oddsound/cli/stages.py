@@ -12,7 +12,7 @@ from typing import Any
 from oddsound.cli.clip_progress import ClipProgress
 from oddsound.cli.resume import command_line
 from oddsound.cli.talking import talk as talk
-from oddsound.cli.talking import warn
+from oddsound.cli.talking import typed, warn
 from oddsound.errors import ConfigError, DataError, RecordingError, SearchError
 from oddsound.features.cache import build_cache, open_cache
 from oddsound.recordings.index import DataIndex
@@ -112,7 +112,7 @@ def prepare_features(
                     for config in space.front_ends()
                 }
         except RecordingError as error:
-            raise RecordingError(f"{error}; `oddsound data check {index.root}` names all such") from error
+            raise RecordingError(f"{error}; `{typed('data', 'check', index.root)}` names all such") from error
         _look_at_lengths(space, caches)
         files = {name: str(path) for name, path in weights.items()}
         first = tuple(ask.first.get(space.machine, ()))

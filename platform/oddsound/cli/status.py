@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from oddsound.cli.talking import talk, warn
+from oddsound.cli.talking import talk, typed, warn
 
 if TYPE_CHECKING:
     from oddsound.search.record import RunRecord
@@ -106,12 +106,12 @@ def _driver(found: RunStatus) -> str:
 def _next(run: Path, found: RunStatus, unsynced: Unsent) -> str:
     """The stage that the run lacks; "" where it has all of them."""
     if found.total.missing:
-        return f"oddsound search --resume {run}"
+        return typed("search", "--resume", run)
     if unsynced is None or any(unsynced.values()):
-        return f"oddsound sync {run}"
+        return typed("sync", run)
     if not (run / "submission").is_dir():
-        return f"oddsound submit {run}"
-    return "" if (run / "report.html").is_file() else f"oddsound report {run}"
+        return typed("submit", run)
+    return "" if (run / "report.html").is_file() else typed("report", run)
 
 
 def _json(run: Path, found: RunStatus, unsynced: Unsent, problem: str) -> str:

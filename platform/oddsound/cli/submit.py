@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from oddsound.cli.talking import warn
+from oddsound.cli.talking import typed, warn
 from oddsound.cli.wanted import Choice, Effort, Wanted, choice_options, effort_options, system_options
 
 if TYPE_CHECKING:
@@ -172,7 +172,5 @@ def _say_where(
     talk(f"systems     {listing}")
     talk(f"submission  {written.folder} and {written.archive}")
     talk(f"MLflow      {record.tracking_uri or run / 'mlflow' / 'mlflow.db'} (see mlflow_server/)")
-    talk(
-        f"next        oddsound submission check {run / 'submission'} "
-        f"--data {record.clips(run)} --machines {','.join(written.machines)}"
-    )
+    check = ("submission", "check", run / "submission", "--data", record.clips(run))
+    talk(f"next        {typed(*check, '--machines', ','.join(written.machines))}")

@@ -7,6 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from oddsound.cli.choosing import Candidate
+from oddsound.cli.talking import typed
 from oddsound.ensemble.packaged import package_system
 from oddsound.ensemble.systems import MachineSystem, System
 from oddsound.errors import TrackingError
@@ -48,7 +49,7 @@ def register(
         )
     except TrackingError as error:
         raise TrackingError(
-            f"{error}; the submission itself is whole ({archive}), `oddsound submit {run}` registers "
+            f"{error}; the submission itself is whole ({archive}), `{typed('submit', run)}` registers "
             "its systems"
         ) from error
 

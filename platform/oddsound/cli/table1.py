@@ -16,6 +16,7 @@ import click
 
 from oddsound.cli.options import machines_option, run_options
 from oddsound.cli.run import run_all
+from oddsound.cli.talking import typed
 
 if TYPE_CHECKING:
     from oddsound.config import TrialConfig
@@ -107,7 +108,7 @@ def write_table(run: Path, record: RunRecord, authors: Authors, pinned: Sequence
     for file in files:
         stages.talk(f"table   {file}")
     stages.talk(f"MLflow  {record.tracking_uri or run / 'mlflow' / 'mlflow.db'} (see mlflow_server/)")
-    stages.talk(f"next    oddsound submit {shlex.quote(str(run))}")
+    stages.talk(f"next    {typed('submit', run)}")
 
 
 def _table(run: Path, record: RunRecord, machines: Sequence[str], systems: Sequence[System]) -> Table1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 import click
@@ -20,6 +21,11 @@ def be_quiet(quiet: bool) -> None:
 
 def is_quiet() -> bool:
     return _quiet
+
+
+def typed(*words: object) -> str:
+    """The command `oddsound` with these words, as a shell takes it."""
+    return shlex.join(["oddsound", *map(str, words)])
 
 
 def talk(line: str) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from oddsound.cli.completion import machines
-from oddsound.cli.talking import talk
+from oddsound.cli.talking import talk, typed
 
 if TYPE_CHECKING:
     from oddsound.search.trials import TrialRow
@@ -51,7 +51,7 @@ def trials(run: Path, machine: str | None, sort: str, top: int | None, as_json: 
         click.echo(_json(rows) if as_json else _csv(rows, searched), nl=as_json)
     else:
         click.echo(_table(rows, searched))
-        talk(f"next        oddsound show {run} {rows[0].trial[:8] if rows else 'TRIAL'}")
+        talk(f"next        {typed('show', run, rows[0].trial[:8] if rows else 'TRIAL')}")
 
 
 def _best(rows: Sequence[TrialRow], column: str, top: int | None) -> list[TrialRow]:

@@ -9,6 +9,7 @@ attributes_NN.csv. Folders of further sounds (2025: supplemental/) are left alon
 from __future__ import annotations
 
 import hashlib
+import shlex
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -91,7 +92,7 @@ def index_folder(root: Path, machines: Collection[str] | None = None) -> DataInd
     if bad:
         named = " | ".join(reason for _, reason in bad[:_N_NAMED])
         more = f" | and {len(bad) - _N_NAMED} more" if len(bad) > _N_NAMED else ""
-        check = f"`oddsound data check {shown(root)}` lists them all"
+        check = f"`oddsound data check {shlex.quote(shown(root))}` lists them all"
         raise DataError(f"{shown(root)}: {len(bad)} bad: {named}{more}; {check}")
     return DataIndex(root, clips)
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from oddsound.config import read_json
 from oddsound.ensemble.systems import TOP_K, MachineSystem, Member, build_systems
 from oddsound.errors import OddsoundError
+from oddsound.json_files import read_json
 from oddsound.recipes import is_efficientnet
 from oddsound.report.run_folder import MachineRun, Trial
 from oddsound.scoring.bootstrap import N_RESAMPLES, Interval, bootstrap

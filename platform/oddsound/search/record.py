@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from oddsound.config import read_json
 from oddsound.errors import ConfigError
+from oddsound.json_files import NOTHING_ELSE, of_kind, read_json
 from oddsound.training.bundle import write_atomically
 
 
@@ -19,11 +19,13 @@ from oddsound.training.bundle import write_atomically
 class RunRecord:
     """`machines`: what decides each machine type's search: its settings, seed and data digest."""
 
+    __pydantic_config__ = NOTHING_ELSE
+
     search: str
     dataset: str
     data: str
     tracking_uri: str | None
-    machines: dict[str, Any] = field(default_factory=dict)
+    machines: dict[str, dict[str, Any]] = field(default_factory=dict)
     wanted: dict[str, int] = field(default_factory=dict)
     """Finished trials that are wanted of each machine type."""
     code: dict[str, str] = field(default_factory=dict)
@@ -48,8 +50,8 @@ def read_record(run: Path) -> RunRecord:
     if not path.is_file():
         raise ConfigError(f"{run}: no run.json here; give the folder that `oddsound run --out` made")
     try:
-        return RunRecord(**read_json(path))
-    except (TypeError, ConfigError) as error:
+        return of_kind(RunRecord, read_json(path))
+    except (ValueError, ConfigError) as error:
         raise ConfigError(
             f"{path}: not a run's record ({error}); move it away and give the whole command again: it keeps "
             "the trials that are there"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -101,7 +102,7 @@ def find_trial(run: Path, name: str) -> tuple[str, Bundle]:
         if bundle.path.name.startswith(identity)
     ]
     if not identity or not found:
-        raise ConfigError(f"{run}: no trial {name}; `oddsound trials {run}` names them all")
+        raise ConfigError(f"{run}: no trial {name}; `oddsound trials {shlex.quote(str(run))}` names them all")
     if len(found) > 1:
         named = ", ".join(f"{of}/{bundle.path.name}" for of, bundle in found[:5])
         more = f" and {len(found) - 5} more" if len(found) > 5 else ""

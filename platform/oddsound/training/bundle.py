@@ -28,13 +28,18 @@ from typing import Any
 
 from oddsound.config import TrialConfig
 from oddsound.errors import BundleError
+from oddsound.json_files import NOTHING_ELSE, of_kind
 from oddsound.scoring.table import ScoreTable, Shared
+
+_REMEDY = "remove the folder, and the search makes it again"
 
 
 @dataclass(frozen=True)
 class TrialResult:
     """result.json. `metrics` holds `omega`, `auc/section_00/source`, `pauc/...` as fractions; beside the
     omega of the epoch that counts `omega_last` and `omega_best_dev`, and `best_epoch`."""
+
+    __pydantic_config__ = NOTHING_ELSE
 
     trial: str
     machine: str
@@ -65,6 +70,8 @@ class TrialResult:
 @dataclass(frozen=True)
 class Stop:
     """stopped.json: the search gave the trial up after `epoch`, at the rung `rung` (an epoch too)."""
+
+    __pydantic_config__ = NOTHING_ELSE
 
     number: int
     epoch: int
@@ -107,26 +114,29 @@ class Bundle:
         try:
             return TrialConfig.model_validate(self._read("config.json"))
         except ValueError as error:
-            raise BundleError(f"{self.path}/config.json: not a trial's configuration ({error})") from error
+            raise self._is_not("config.json", "a trial's configuration", error) from error
 
     def result(self) -> TrialResult:
         try:
-            return TrialResult(**self._read("result.json"))
-        except TypeError as error:
-            raise BundleError(f"{self.path}/result.json: not a trial's result ({error})") from error
+            return of_kind(TrialResult, self._read("result.json"))
+        except ValueError as error:
+            raise self._is_not("result.json", "a trial's result", error) from error
 
     def stop(self) -> Stop:
         try:
-            return Stop(**self._read("stopped.json"))
-        except TypeError as error:
-            raise BundleError(f"{self.path}/stopped.json: not a trial's stop ({error})") from error
+            return of_kind(Stop, self._read("stopped.json"))
+        except ValueError as error:
+            raise self._is_not("stopped.json", "a trial's stop", error) from error
 
     def history(self) -> list[dict[str, float]]:
         """One mapping an epoch: `epoch` from 1, losses, learning rate, seconds, `omega` where evaluated."""
         history = self._read("history.json")
         if not isinstance(history, list) or not all(isinstance(e, dict) and "epoch" in e for e in history):
-            raise BundleError(f"{self.path}/history.json: not a trial's history; remove the folder")
+            raise self._is_not("history.json", "a trial's history", "an epoch's mapping is missing")
         return history
+
+    def _is_not(self, name: str, what: str, why: object) -> BundleError:
+        return BundleError(f"{self.path / name}: not {what} ({why}); {_REMEDY}")
 
     def seen(self) -> str:
         """The digest of the recordings that it was begun with; "" where it doesn't say."""
@@ -167,7 +177,7 @@ class Bundle:
         try:
             return json.loads((self.path / name).read_text())
         except (OSError, ValueError) as error:
-            raise BundleError(f"{self.path / name}: can't be read ({error}); remove the folder") from error
+            raise BundleError(f"{self.path / name}: can't be read ({error}); {_REMEDY}") from error
 
 
 def write_atomically(path: Path, content: bytes) -> None:
