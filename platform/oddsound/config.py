@@ -48,7 +48,13 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
-class FeatureConfig(Strict):
+class AsWritten(Strict):
+    """What a user writes is of its type already: no `2.0` for a count, no `true` for a number."""
+
+    model_config = ConfigDict(strict=True)
+
+
+class FeatureConfig(AsWritten):
     """The log-mel front end (§3); whatever stands here is part of the cache's key."""
 
     sample_rate: Count = 16_000
@@ -87,7 +93,7 @@ class FeatureConfig(Strict):
         return self
 
 
-class AugmentConfig(Strict):
+class AugmentConfig(AsWritten):
     """What is done to a batch (§2.4)."""
 
     mixup_alpha: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
@@ -98,7 +104,7 @@ class AugmentConfig(Strict):
     """The farthest circular shift either way, as a fraction of what the network sees; 0 is off."""
 
 
-class ModelConfig(Strict):
+class ModelConfig(AsWritten):
     """The autoencoder of Table 2, the backbone, and the two projections (§2.3, §3.2)."""
 
     architecture: Literal["joint", "classifier", "autoencoder"] = "joint"
@@ -149,7 +155,7 @@ class ModelConfig(Strict):
     clips."""
 
 
-class LossConfig(Strict):
+class LossConfig(AsWritten):
     """eq. 1, 2, 4 and 5."""
 
     contrastive: Literal["eq4", "nt_xent"] = "eq4"
@@ -167,7 +173,7 @@ class LossConfig(Strict):
     """Share of a batch, the clips of the highest cross entropy, that eq. 2 averages; 1 is all of it."""
 
 
-class TrainingConfig(Strict):
+class TrainingConfig(AsWritten):
     """§3: 300 epochs of batches of 32, learning rates halved every 30 epochs, Adam."""
 
     epochs: Count = 300
@@ -200,7 +206,7 @@ class TrainingConfig(Strict):
     """Of everything that is random in a trial; a search gives it, from --seed on."""
 
 
-class TrialConfig(Strict):
+class TrialConfig(AsWritten):
     """Everything that decides a trial's outcome. Same hash, same data, same machine = same scores."""
 
     machine: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
@@ -245,7 +251,7 @@ def _explained(model: type[BaseModel], error: ValidationError, where: Where) -> 
 
 
 def _explain(model: type[BaseModel], error: Any) -> str:
-    path = ".".join(str(part) for part in error["loc"])
+    path = ".".join(str(part) if str(part).isprintable() else ascii(part) for part in error["loc"])
     if error["type"] != "extra_forbidden":
         return f"{path}: {error['msg'][:1].lower()}{error['msg'][1:]}, got {error['input']!r}"
     known = _fields_at(model, error["loc"][:-1])

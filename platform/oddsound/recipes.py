@@ -20,13 +20,13 @@ from __future__ import annotations
 
 from typing import Any, Literal, get_args
 
-from oddsound.config import RecipeName, Strict, overlay
+from oddsound.config import AsWritten, RecipeName, overlay
 from oddsound.errors import ConfigError
 
 Profile = Literal["paper", "authors"]
 
 
-class Reading(Strict):
+class Reading(AsWritten):
     """How the recipes are read. All but the profile is of the rows with pretrained weights.
 
     The paper's weights are AudioSet's and were not published; ImageNet's are there for everyone, and

@@ -1,7 +1,8 @@
 """YAML as users write it, read strictly.
 
 Beyond PyYAML's safe loader: a key that stands twice in a mapping is an error, so are anchors and
-aliases (they can explode), `1e-3` is a number, and a mapping knows at which line and column its keys are.
+aliases (they can explode) and keys that are no text. Numbers are decimal: `1e-3` is one, YAML 1.1's `010`
+(octal) and `1:30` (sexagesimal) aren't. A mapping knows at which line and column its keys are.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ import yaml
 from oddsound.errors import ConfigError
 
 MAX_BYTES = 1 << 20
+_MAX_DIGITS = 1000
+_TAG = "tag:yaml.org,2002:"
 Place = tuple[int | str, ...]
 """Keys and list places from the document's top to a value."""
 
@@ -46,20 +49,44 @@ class _StrictLoader(yaml.SafeLoader):
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[str] = set()
+        lines: dict[str, int] = {}
         for key, _ in node.value:
-            if not isinstance(key, yaml.ScalarNode):
-                raise yaml.MarkedYAMLError(problem="a key must be plain text", problem_mark=key.start_mark)
-            if key.value in seen:
-                raise yaml.MarkedYAMLError(problem=f"key {key.value!r} twice", problem_mark=key.start_mark)
-            seen.add(key.value)
+            if not isinstance(key, yaml.ScalarNode) or key.tag != _TAG + "str":
+                raise _flaw("a key must be plain text; put it in quotes if it is meant so", key)
+            if key.value in lines:
+                raise _flaw(f"key {key.value!r} twice, first in line {lines[key.value]}; remove one", key)
+            lines[key.value] = key.start_mark.line + 1
         return super().construct_mapping(node, deep)
 
+    def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
+        if len(node.value) > _MAX_DIGITS:
+            raise _flaw(f"a number of {len(node.value)} digits", node)
+        return int(node.value)
 
-# YAML 1.1 wants a dot in a float; everyone else reads 1e-3 as one.
-_StrictLoader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"^[-+]?(\d+)(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
+
+def _flaw(problem: str, node: yaml.Node) -> yaml.MarkedYAMLError:
+    return yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
+
+
+_INT = re.compile(r"^[-+]?(?:0|[1-9]\d*)$", re.ASCII)
+_FLOAT = re.compile(
+    r"^[-+]?(?:(?:\d+\.\d*|\.\d+)(?:e[-+]?\d+)?|\d+e[-+]?\d+|\.inf)$|^\.nan$", re.ASCII | re.IGNORECASE
 )
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes what either reading takes for something else than text."""
+
+
+# In the place of YAML 1.1's, which PyYAML has.
+_StrictLoader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in known if tag not in (_TAG + "int", _TAG + "float")]
+    for first, known in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+for _reader in (_StrictLoader, _Dumper):
+    _reader.add_implicit_resolver(_TAG + "int", _INT, list("-+0123456789"))
+    _reader.add_implicit_resolver(_TAG + "float", _FLOAT, list("-+.0123456789"))
+_StrictLoader.add_constructor(_TAG + "int", _StrictLoader.construct_yaml_int)
 
 
 def parse_yaml(text: str, where: str) -> Any:
@@ -98,14 +125,15 @@ def read_mapping(path: Path) -> Placed:
             raise ConfigError(f"{path}: larger than {MAX_BYTES} bytes; that is no settings file")
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: can't be read ({error})") from error
+        why = error.strerror if isinstance(error, OSError) else error
+        raise ConfigError(f"{path}: can't be read ({why}); give a YAML file") from error
     document = parse_yaml(text, str(path))
     if not isinstance(document, Placed):
-        raise ConfigError(f"{path}: expected a mapping of keys to values")
+        raise ConfigError(f"{path}: expected a mapping of keys to values, as `oddsound init` writes")
     return document
 
 
 def scalar(value: Any) -> str:
     """`value` as YAML writes it, on one line, so that `parse_yaml` reads the same."""
-    written = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=10**6)
+    written = yaml.dump(value, Dumper=_Dumper, default_flow_style=True, allow_unicode=True, width=10**6)
     return str(written).removesuffix("...\n").rstrip("\n")

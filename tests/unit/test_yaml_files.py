@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oddsound.errors import ConfigError
-from oddsound.yaml_files import Placed, parse_yaml, read_mapping
+from oddsound.yaml_files import Placed, parse_yaml, read_mapping, scalar
 
 TEXT = """\
 # a comment
@@ -57,3 +57,59 @@ def test_two_documents_are_one_too_many(tmp_path: Path) -> None:
     (tmp_path / "two.yaml").write_text("a: 1\n---\nb: 2\n")
     with pytest.raises(ConfigError, match=r"two\.yaml:2:1: "):
         read_mapping(tmp_path / "two.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("12", 12),
+        ("-0", 0),
+        ("1e-3", 1e-3),
+        ("1E+3", 1e3),
+        ("-.5e2", -50.0),
+        ("1.", 1.0),
+        ("-.inf", float("-inf")),
+        ("010", "010"),
+        ("1:30", "1:30"),
+        ("0x1F", "0x1F"),
+        ("1_000", "1_000"),
+        ("\u0663", "\u0663"),
+        ("1e5x", "1e5x"),
+    ],
+)
+def test_numbers_are_decimal(text: str, value: object) -> None:
+    assert parse_yaml(text, "x") == value
+
+
+@given(
+    st.one_of(
+        st.text(max_size=20).filter(str.isprintable),
+        st.from_regex(r"[-+]?[0-9.eExob_:]{1,8}", fullmatch=True),
+        st.integers(-(10**20), 10**20),
+        st.floats(allow_nan=False),
+        st.booleans(),
+        st.none(),
+    )
+)
+def test_what_is_written_is_read_again(value: object) -> None:
+    again = parse_yaml(scalar(value), "x")
+    assert again == value and type(again) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a: 1\nb: 2\na: 3", r"x:3:1: key 'a' twice, first in line 1; remove one"),
+        ("1: 2", r"x:1:1: a key must be plain text"),
+        ("a: {true: 2}", r"x:1:5: a key must be plain text"),
+        ("a: " + "9" * 5000, r"x:1:4: a number of 5000 digits"),
+    ],
+)
+def test_what_is_refused_says_where(text: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        parse_yaml(text, "x")
+
+
+def test_no_file_says_what_to_give(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"can't be read \(Is a directory\); give a YAML file"):
+        read_mapping(tmp_path)

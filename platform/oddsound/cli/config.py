@@ -48,7 +48,7 @@ def show(
 
     Without --resolved only what isn't a default. The YAML is one that --config takes.
     """
-    from oddsound.cli.run import overrides
+    from oddsound.cli.settings import overrides
     from oddsound.search.whence import tell
 
     machine = machine or _first_machine(context) or "fan"

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from oddsound.recordings.index import DataIndex
     from oddsound.recordings.reader import WaveHeader
 
+_CLIPS, _CLIPS_OR_NONE = click.IntRange(1, 5000), click.IntRange(0, 5000)
 _COLUMNS = ("machine", "section", "domain", "split", "label", "clips", "seconds")
 
 
@@ -74,9 +75,17 @@ def check(folder: Path, as_json: bool, **options: Any) -> None:
 @data.command()
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @click.option("--seconds", default=10.0, show_default=True, help="Length of a clip.")
-@click.option("--train", default=50, show_default=True, help="Source training clips a section.")
-@click.option("--target", default=3, show_default=True, help="Target training clips a section.")
-@click.option("--test", default=10, show_default=True, help="Test clips a section, domain and class.")
+@click.option("--train", type=_CLIPS, default=50, show_default=True, help="Source training clips a section.")
+@click.option(
+    "--target",
+    type=click.IntRange(0, 5000),
+    default=3,
+    show_default=True,
+    help="Target training clips a section.",
+)
+@click.option(
+    "--test", type=_CLIPS, default=10, show_default=True, help="Test clips a section, domain and class."
+)
 @click.option("--seed", default=0, show_default=True, help="The same seed gives the same bytes.")
 @click.option("--no-evaluation", is_flag=True, help="Leave out sections 03-05 and their ground truth.")
 @machines_option("all seven")

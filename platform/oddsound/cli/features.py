@@ -65,7 +65,8 @@ def _built(
 ) -> Sequence[MachinePlan]:
     """As the first stages of a run."""
     from oddsound.cli.recordings import index_layout
-    from oddsound.cli.run import overrides, wanted_spaces
+    from oddsound.cli.run import wanted_spaces
+    from oddsound.cli.settings import overrides
     from oddsound.cli.stages import Ask, prepare_features, refuse_unusable
     from oddsound.search.run import Conduct
 

@@ -60,7 +60,7 @@ def of_file(ctx: click.Context, name: str) -> Any:
 
 def _typed_settings(ctx: click.Context) -> list[str]:
     """The dotted settings that --config and --epochs of the command line name."""
-    from oddsound.cli.run import named_settings
+    from oddsound.cli.settings import named_settings
     from oddsound.config import flattened
 
     typed = [name for name in ("configs", "epochs") if _is_typed(ctx, name)]

@@ -32,7 +32,7 @@ def init(file: Path, schema: bool) -> None:
     from oddsound.errors import ConfigError
     from oddsound.training.bundle import write_atomically
 
-    beside = file.with_suffix(".schema.json")
+    beside = file.parent / f"{file.stem}.schema.json"
     for path in (file, *([beside] if schema else [])):
         if path.exists():
             raise ConfigError(f"{path}: is there already; give another name, or move it away")

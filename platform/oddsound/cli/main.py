@@ -150,7 +150,7 @@ for _command in (
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and exit. An error is one line; --debug shows where ours come from."""
+    """Run the command line and exit. An error is one line; --debug shows where it comes from."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         sys.exit(oddsound.main(given, prog_name="oddsound", standalone_mode=False) or 0)
@@ -160,19 +160,33 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except click.ClickException as error:
         click.echo(_usage_line(error), err=True)
         sys.exit(2)
-    except OddsoundError as error:
-        if "--debug" in given:
-            traceback.print_exc()
-        click.echo(f"oddsound: {error}", err=True)
-        sys.exit(error.exit_code)
-    except OSError as error:
-        if "--debug" in given:
-            traceback.print_exc()
-        click.echo(f"oddsound: {error.filename or ''}: {error.strerror or error}; free or mend it", err=True)
-        sys.exit(DataError.exit_code)
     except (KeyboardInterrupt, click.Abort):
         click.echo(f"oddsound: interrupted; {_how_to_go_on(given)}", err=True)
         sys.exit(130)
+    except Exception as error:
+        if "--debug" in given:
+            traceback.print_exc()
+        click.echo(f"oddsound: {_error_line(error)}", err=True)
+        sys.exit(_exit_code(error))
+
+
+def _exit_code(error: Exception) -> int:
+    if isinstance(error, OddsoundError):
+        return error.exit_code
+    return DataError.exit_code if isinstance(error, OSError) else OddsoundError.exit_code
+
+
+def _error_line(error: Exception) -> str:
+    """What is wrong, where, what to do; of what nobody thought of, what to report."""
+    text = "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in str(error))
+    if isinstance(error, OddsoundError):
+        return text
+    if isinstance(error, OSError):
+        return f"{error.filename or 'the output'}: {error.strerror or text}; free or mend it"
+    ours = [frame for frame in traceback.extract_tb(error.__traceback__) if "/oddsound/" in frame.filename]
+    where = f" at {ours[-1].filename.rpartition('/oddsound/')[2]}:{ours[-1].lineno}" if ours else ""
+    what = f"{type(error).__name__}: {' '.join(text.split())}".removesuffix(": ")
+    return f"{what}{where}: a mistake of oddsound's; report it with what `oddsound --debug ...` shows"
 
 
 _GO_ON = {"demo", "features", "pretrain", "refit", "register", "run", "search", "submit", "sync", "table1"}

@@ -75,7 +75,7 @@ def plan(data: Path, machines: list[str] | None, workers: list[int], as_json: bo
 def _jobs(data: Path, machines: list[str] | None, options: dict[str, Any]) -> list[Job]:
     """Everything that a run would refuse is refused."""
     from oddsound.cli.recordings import index_layout
-    from oddsound.cli.run import overrides
+    from oddsound.cli.settings import overrides
     from oddsound.cli.stages import refuse_unusable
     from oddsound.search.plan import Job
     from oddsound.search.space import load_space

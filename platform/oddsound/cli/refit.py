@@ -71,7 +71,7 @@ def refit(
 
 def _refuse_early(run: Path, out: Path, options: dict[str, Any]) -> None:
     """Whatever can be refused before anything is written below `out`."""
-    from oddsound.cli.run import overrides
+    from oddsound.cli.settings import overrides
     from oddsound.errors import ConfigError
     from oddsound.submission.authors import read_authors
 

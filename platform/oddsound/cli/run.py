@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from oddsound.submission.authors import Authors
     from oddsound.tracking.store import Store
     from oddsound.training.early_stops import Asha
-    from oddsound.yaml_files import Placed
 
 Finish = Callable[[Path, "RunRecord", "Authors", Sequence[str]], None]
 """What is done with a run's folder once its search is over; the last are the pinned machine types."""
@@ -79,6 +78,7 @@ def run_all(
     from oddsound.chatter import kept_in
     from oddsound.cli import stages
     from oddsound.cli.recordings import index_recordings, of_one_section
+    from oddsound.cli.settings import overrides
     from oddsound.search.address import LOCAL, knock
     from oddsound.search.driver import sole_driver
     from oddsound.search.interrupts import Interrupts
@@ -93,6 +93,7 @@ def run_all(
         knock(options["ray_address"])
         authors = read_authors(options["authors"])
         overlays = overrides(options)
+        _refuse_inside(data, out)
         index = index_recordings(data, machines, out / "recordings", options, overlays)
         overlays = [*of_one_section(index, overlays), *overlays]
         spaces = wanted_spaces(index.machines, space, options["spaces"], overlays)
@@ -105,6 +106,14 @@ def run_all(
             if stages.searched(out, record):
                 finish(out, record, authors, options["pinned"])
             stages.refuse_failures(outcome, out)
+
+
+def _refuse_inside(data: Path, out: Path) -> None:
+    """A new run that lay among the recordings would be taken for some of them the next time."""
+    from oddsound.errors import ConfigError
+
+    if out.resolve().is_relative_to(data.resolve()) and not (out / "run.json").is_file():
+        raise ConfigError(f"{out}: lies inside the recordings, {data}; choose a folder beside them")
 
 
 def wanted_spaces(
@@ -258,33 +267,3 @@ def _given_weights(given: Sequence[str]) -> dict[str, Path]:
             raise ConfigError(f"--weights {each}: expected NAME=FILE, e.g. audioset=weights/cnn.pth")
         files[name] = Path(file)
     return files
-
-
-def overrides(options: Mapping[str, Any]) -> list[Placed]:
-    """What --config, --epochs and --set say, in that order, and where each was said."""
-    from oddsound.config import nested
-    from oddsound.errors import ConfigError
-    from oddsound.yaml_files import Placed, parse_yaml
-
-    overlays = named_settings(options)
-    for setting in options["settings"]:
-        path, equals, value = setting.partition("=")
-        if not equals or not path:
-            raise ConfigError(f"--set {setting}: expected SETTING=VALUE, e.g. loss.rho=0.1")
-        place = getattr(setting, "place", f"--set {path}")
-        overlays.append(Placed(nested({path: parse_yaml(value, place)}), place))
-    return overlays
-
-
-def named_settings(options: Mapping[str, Any]) -> list[Placed]:
-    """What --config and --epochs say, where they are given."""
-    from oddsound.search.space import spaces_folder
-    from oddsound.yaml_files import Placed, read_mapping
-
-    overlays = []
-    for name in options.get("configs", ()):
-        shipped = spaces_folder() / f"{name}.yaml"
-        overlays.append(read_mapping(shipped if "/" not in name and shipped.is_file() else Path(name)))
-    if options.get("epochs"):
-        overlays.append(Placed({"training": {"epochs": options["epochs"]}}, "--epochs"))
-    return overlays

@@ -18,9 +18,17 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import click
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import (
+    BaseModel,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    create_model,
+)
+from pydantic_core import PydanticCustomError
 
-from oddsound.config import Strict, TrialConfig, flattened, validated
+from oddsound.config import AsWritten, TrialConfig, flattened, validated
 from oddsound.errors import ConfigError
 from oddsound.recipes import Reading
 from oddsound.yaml_files import Placed, read_mapping
@@ -28,9 +36,23 @@ from oddsound.yaml_files import Placed, read_mapping
 SETTINGS = "settings"
 _NOT_HERE = ("help", "file", "set", "accept_change")
 """Options that mean something for one command alone, and --set, which is the section `settings`."""
+
+
+def _either(what: str) -> WrapValidator:
+    """Of a union: one line for what fits none of it, in the place of one for each."""
+
+    def checked(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
+        try:
+            return check(value)
+        except ValidationError as error:
+            raise PydanticCustomError("neither", "give {what}", {"what": what}) from error
+
+    return WrapValidator(checked)
+
+
 _TYPES: dict[str, Any] = {
-    "machines": list[str] | str,
-    "memory_per_trial": float | Literal["auto"],
+    "machines": Annotated[list[str] | str, _either("a machine type, or a list of them")],
+    "memory_per_trial": Annotated[float | Literal["auto"], _either("GiB, or auto")],
     "weights": dict[str, str],
 }
 """Of what the command line packs into one word."""
@@ -41,12 +63,6 @@ _AS_OPTION: dict[str, Callable[[Any], Any]] = {
 }
 _HELP = {"data": "The recordings' folder."}
 """Of arguments, which have none of their own."""
-
-
-class _Plain(BaseModel):
-    """Types as they are written: no `2.5` for an int, no `yes` for a number."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
 
 
 class Setting(str):
@@ -102,7 +118,7 @@ def model() -> type[BaseModel]:
         for key, param in keys().items()
     }
     fields[SETTINGS] = (settings_model(), Field(default=settings_model()(), description="Of each trial."))
-    made: type[BaseModel] = create_model("Run", __base__=_Plain, **fields)
+    made: type[BaseModel] = create_model("Run", __base__=AsWritten, **fields)
     return made
 
 
@@ -114,7 +130,7 @@ def settings_model() -> type[BaseModel]:
         if name != "machine"
     }
     recipes = (Reading, Field(default=Reading(), description="How a `recipe` is read."))
-    return create_model("Settings", __base__=Strict, **fields, recipes=recipes)
+    return create_model("Settings", __base__=AsWritten, **fields, recipes=recipes)
 
 
 def describe(key: str, param: click.Parameter) -> str:

@@ -76,10 +76,11 @@ def _other_epochs(metrics: Mapping[str, float]) -> str:
 
 
 def _failure(sheet: TrialSheet) -> list[str]:
-    """Why it failed, and what it said last, where it didn't finish."""
+    """Why it failed or what is damaged, and what it said last, where it didn't finish."""
     if sheet.row.state == "finished":
         return []
-    lines = [f"failed: {sheet.failure}"] if sheet.failure else []
+    kind = "damaged" if sheet.row.state == "damaged" else "failed"
+    lines = [f"{kind}: {sheet.failure}"] if sheet.failure else []
     if sheet.log:
         lines += ["the end of trial.log:", *(f"  {line}" for line in sheet.log)]
     return lines

@@ -209,7 +209,7 @@ def _list(names: Iterable[str]) -> str:
 
 def _refuse_laid_over(options: dict[str, Any]) -> None:
     """Raises ConfigError where --set or --config would take from the rows what tells them apart."""
-    from oddsound.cli.run import overrides
+    from oddsound.cli.settings import overrides
     from oddsound.config import flattened, overlay
     from oddsound.errors import ConfigError
 

@@ -121,7 +121,10 @@ class ScoreTable:
                 machine = str(stored[f"{_PREFIX}machine"])
                 return cls(machine, classes, **columns, rules=cast(Rules, rules))
         except (OSError, ValueError, TypeError, KeyError, EOFError, BadZipFile, zlib.error) as error:
-            raise ScoreError(f"{path}: not a score table ({error}); remove it and run again") from error
+            why = error.strerror if isinstance(error, OSError) else error
+            raise ScoreError(
+                f"{path}: not a score table ({why}); remove the trial's folder, and the search makes it again"
+            ) from error
 
 
 def _column(stored: Any, name: str, shared: Shared | None) -> Any:

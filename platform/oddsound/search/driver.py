@@ -20,6 +20,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from oddsound.errors import ConfigError
+from oddsound.json_files import of_kind
 from oddsound.training.bundle import write_atomically
 
 BEAT_S = 10.0
@@ -60,8 +61,8 @@ class Driver:
 def read_driver(run: Path) -> Driver | None:
     """Who drives `run`, or drove it and died; None where nobody has, or it ended in order."""
     try:
-        return Driver(**json.loads((run / "driver.json").read_text()))
-    except (OSError, ValueError, TypeError):
+        return of_kind(Driver, json.loads((run / "driver.json").read_text()))
+    except (OSError, ValueError):
         return None
 
 
@@ -78,6 +79,8 @@ def sole_driver(run: Path) -> Iterator[Signs]:
     except OSError as error:
         raise ConfigError(f"{run}: can't be a run's folder ({error.strerror}); choose another") from error
     try:
+        for left in run.glob("*.json.*.partial"):  # of a driver that was killed while it wrote
+            left.unlink(missing_ok=True)
         with Signs(run) as signs:
             yield signs
     finally:

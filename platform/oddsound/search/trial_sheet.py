@@ -10,7 +10,7 @@ from oddsound.config import TrialConfig, flattened
 from oddsound.errors import BundleError
 from oddsound.search.record import read_record
 from oddsound.search.trials import TrialRow, find_trial, running_trials, searched, trial_row
-from oddsound.training.bundle import Bundle, TrialResult
+from oddsound.training.bundle import REMEDY, Bundle, TrialResult
 
 _TAIL_BYTES = 16_384
 
@@ -18,7 +18,7 @@ _TAIL_BYTES = 16_384
 @dataclass(frozen=True)
 class TrialSheet:
     """`changed`: settings that aren't the default, and the default; `unchanged`: the others. `failure`,
-    `log`: why it failed, and the last lines that it wrote."""
+    `log`: why it failed, or what of it is damaged, and the last lines that it wrote."""
 
     row: TrialRow
     folder: Path
@@ -58,7 +58,7 @@ def trial_sheet(run: Path, name: str, n_log_lines: int) -> TrialSheet:
         _or_none(bundle.result) if bundle.is_whole else None,
         _or_none(bundle.history) or [],
         files,
-        bundle.failure(),
+        _damage(bundle) if row.state == "damaged" else bundle.failure(),
         _last_lines(bundle.log, n_log_lines),
     )
 
@@ -72,6 +72,17 @@ def _settings(bundle: Bundle, machine: str) -> tuple[dict[str, tuple[Any, Any]],
     values.pop("machine")
     changed = {path: (value, defaults[path]) for path, value in values.items() if value != defaults[path]}
     return changed, {path: value for path, value in values.items() if path not in changed}
+
+
+def _damage(bundle: Bundle) -> str:
+    """What can't be read of it, and the remedy."""
+    ended = [bundle.result] if bundle.is_whole else [bundle.stop] if bundle.is_stopped else []
+    for read in (bundle.config, bundle.history, *ended):
+        try:
+            read()
+        except BundleError as error:
+            return str(error)
+    return f"{bundle.path}: its figures aren't what a trial writes; {REMEDY}"
 
 
 def _or_none(read: Any) -> Any:

@@ -31,7 +31,7 @@ from oddsound.errors import BundleError
 from oddsound.json_files import NOTHING_ELSE, of_kind
 from oddsound.scoring.table import ScoreTable, Shared
 
-_REMEDY = "remove the folder, and the search makes it again"
+REMEDY = "remove the folder, and the search makes it again"
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ class Bundle:
         return history
 
     def _is_not(self, name: str, what: str, why: object) -> BundleError:
-        return BundleError(f"{self.path / name}: not {what} ({why}); {_REMEDY}")
+        return BundleError(f"{self.path / name}: not {what} ({why}); {REMEDY}")
 
     def seen(self) -> str:
         """The digest of the recordings that it was begun with; "" where it doesn't say."""
@@ -177,7 +177,7 @@ class Bundle:
         try:
             return json.loads((self.path / name).read_text())
         except (OSError, ValueError) as error:
-            raise BundleError(f"{self.path / name}: can't be read ({error}); {_REMEDY}") from error
+            raise BundleError(f"{self.path / name}: can't be read ({error}); {REMEDY}") from error
 
 
 def write_atomically(path: Path, content: bytes) -> None:

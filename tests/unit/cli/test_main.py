@@ -1,13 +1,18 @@
 """The command line's frame: help, exit codes, one line an error."""
 
+import builtins
+import errno
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from oddsound.__main__ import main as begin
 from oddsound.cli.main import main, oddsound
+from oddsound.errors import ConfigError
 
 ODDSOUND = Path(sys.executable).parent / "oddsound"
 
@@ -80,6 +85,16 @@ def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]
         (["run", "{data}", "--out", "{tmp}/out", "--cpus-per-trial", "0"], 2, "cpus-per-trial"),
         (["run", "{data}", "--out", "/dev/null/x"], 2, "can't be a run's folder"),
         (["run", "{data}", "--out", "{tmp}/out", "--tracking-uri", "http://me:secret@h"], 2, "USERNAME"),
+        (["run", "{data}", "--out", "{data}/fan/train/run"], 2, "lies inside the recordings"),
+        (["run", "{data}", "--out", "{tmp}/out", "--config", "smok"], 2, "did you mean smoke?"),
+        (
+            ["run", "{data}", "--out", "{tmp}/out", "--set", "training.epochs=true"],
+            2,
+            "valid integer, got True",
+        ),
+        (["run", "{data}", "--out", "{tmp}/out", "--set", "loss.rho=1:30"], 2, "valid number, got '1:30'"),
+        (["init", "."], 2, ".: is there already"),
+        (["data", "synth", "{tmp}/out", "--train", "0"], 2, "'--train': 0 is not in the range"),
         (["submit", "{tmp}"], 2, "no run.json here"),
         (["sync", "{tmp}"], 2, "no run.json here"),
         (["evaluate", "{tmp}"], 3, "anomaly_score_"),
@@ -107,6 +122,71 @@ def test_a_mistake_is_one_line_with_its_exit_code(
 def test_debug_shows_where_from(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert exits("--debug", "submit", tmp_path) == 2
     assert "Traceback" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (ConfigError("a \x1b[31mkey"), 2, r"a \x1b[31mkey"),
+        (
+            OSError(errno.ENOSPC, "No space left on device", "/full"),
+            3,
+            "/full: No space left on device; free or",
+        ),
+        (
+            OSError(errno.ENOSPC, "No space left on device"),
+            3,
+            "the output: No space left on device; free or mend",
+        ),
+        (KeyError("omega"), 1, "KeyError: 'omega' at "),
+        (AssertionError(), 1, "AssertionError at "),
+    ],
+)
+def test_any_error_is_one_line(
+    error: Exception,
+    code: int,
+    line: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("oddsound.search.status.run_status", broken)
+    monkeypatch.setattr("oddsound.search.record.read_record", broken)
+    assert exits("status", "run") == code
+    said = capsys.readouterr().err
+    assert said.startswith(f"oddsound: {line}") and said.count("\n") == 1
+    assert ("a mistake of oddsound's" in said) == (code == 1)
+    assert exits("--debug", "status", "run") == code
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_whoever_reads_no_further_is_let_go() -> None:
+    """As `oddsound config schema | head -1`: nothing is said; click ends it."""
+    with subprocess.Popen(
+        [ODDSOUND, "config", "schema"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as shown:
+        assert shown.stdout is not None and shown.stderr is not None
+        shown.stdout.close()
+        assert shown.stderr.read() == b""
+    assert shown.returncode == 1
+
+
+def test_a_ctrl_c_while_the_commands_are_loaded(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(name: str, *rest: Any) -> Any:
+        if name == "oddsound.cli.main":
+            raise KeyboardInterrupt
+        return importing(name, *rest)
+
+    importing = builtins.__import__
+    monkeypatch.setattr(builtins, "__import__", interrupted)
+    with pytest.raises(SystemExit) as ended:
+        begin()
+    assert ended.value.code == 130
+    assert capsys.readouterr().err == "oddsound: interrupted; nothing was begun\n"
 
 
 @pytest.mark.parametrize(

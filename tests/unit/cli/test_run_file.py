@@ -12,10 +12,11 @@ import pytest
 from oddsound.cli import run as run_module
 from oddsound.cli.main import main
 from oddsound.cli.resume import as_asked
-from oddsound.cli.run import overrides, run
+from oddsound.cli.run import run
 from oddsound.cli.run_file import keys, read_run_file
 from oddsound.cli.run_template import template
 from oddsound.cli.schemas import schema
+from oddsound.cli.settings import overrides
 from oddsound.config import TrialConfig, overlay
 from oddsound.errors import ConfigError
 from oddsound.search.space import spaces_folder

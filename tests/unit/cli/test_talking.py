@@ -1,12 +1,14 @@
 """What is said with --quiet and without: talk and progress go, warnings stay."""
 
+import shlex
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from oddsound.cli.clip_progress import ClipProgress
 from oddsound.cli.progress import Progress
-from oddsound.cli.talking import be_quiet, console, talk, warn
+from oddsound.cli.talking import be_quiet, console, talk, typed, warn
 from oddsound.config import TrialConfig
 from oddsound.training.bundle import Stop
 
@@ -31,6 +33,11 @@ def a_search() -> None:
         progress.restarted(CONFIG, 2, "its worker died")
         progress.failed(CONFIG, 2, "TrialError: loss is not finite")
         progress.said("studies.journal can't be written")
+
+
+def test_a_command_is_as_a_shell_takes_it() -> None:
+    assert typed("run", Path("my data"), "--out", "RUN") == "oddsound run 'my data' --out RUN"
+    assert shlex.split(typed("status", "it's; $HOME")) == ["oddsound", "status", "it's; $HOME"]
 
 
 def test_a_line_an_event(capsys: pytest.CaptureFixture[str]) -> None:

@@ -186,6 +186,21 @@ def test_every_state_is_shown_and_is_json(state: str, run: Path, capsys: pytest.
     assert document["files"]["config.json"] > 0
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("result.json", "{"), ("result.json", '{"trial": 1}'), ("config.json", "[]"), ("history.json", "")],
+)
+def test_what_is_damaged_is_named_with_the_remedy(
+    name: str, text: str, run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trial = identity(run, "finished")
+    (run / "trials" / "fan" / trial / name).write_text(text)
+    out = oddsound(capsys, "show", run, trial)[1]
+    assert out.startswith(f"fan {trial}: damaged")
+    assert f"\ndamaged: {run}/trials/fan/{trial}/{name}: " in out
+    assert "; remove the folder, and the search makes it again\n" in out
+
+
 def test_what_a_packaged_trial_shows_it_can_be_used_by(trained: Path, tmp_path: Path) -> None:
     """A trial as training writes it, not one made by hand."""
     (tmp_path / "trials").symlink_to(trained)

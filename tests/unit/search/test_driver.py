@@ -77,6 +77,19 @@ def test_a_driver_of_another_host_lives_by_its_last_sign(tmp_path: Path) -> None
     assert (alive.is_alive, dead.is_alive) == (True, False)
 
 
+def test_what_a_killed_driver_left_half_written_goes(tmp_path: Path) -> None:
+    left = tmp_path / "driver.json.0a1b2c3d.partial"
+    left.write_text("{")
+    with sole_driver(tmp_path):
+        assert not left.exists()
+
+
+@pytest.mark.parametrize("pid", ['"x"', "null", "[]"])
+def test_a_driver_that_is_none_is_nobody(pid: str, tmp_path: Path) -> None:
+    (tmp_path / "driver.json").write_text(f'{{"pid": {pid}, "host": "a", "since": "b"}}')
+    assert read_driver(tmp_path) is None
+
+
 def test_a_damaged_file_is_nobody(tmp_path: Path) -> None:
     (tmp_path / "driver.json").write_text("{")
     assert read_driver(tmp_path) is None
