@@ -70,7 +70,7 @@ def of_ray(home: Path) -> list[str]:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_head_asks_for_its_token_and_ends_with_all_that_it_began(
-    head: subprocess.Popen[str], port: int, home: Path, number: int
+    head: subprocess.Popen[str], port: int, home: Path, number: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     token = home / ".ray" / "auth_token"
     assert stat.S_IMODE(token.stat().st_mode) == 0o600
@@ -80,6 +80,11 @@ def test_a_head_asks_for_its_token_and_ends_with_all_that_it_began(
     os.environ["RAY_AUTH_TOKEN"] = "another"
     (found,) = services.ray(f"127.0.0.1:{port}")
     assert (found.state, found.facts["own_token"]) == ("failure", "refused")
+    with pytest.raises(SystemExit) as ended:
+        main(["search", "data", "--out", str(home / "run"), "--ray-address", f"127.0.0.1:{port}"])
+    assert ended.value.code == 2
+    line = f"oddsound: Ray at 127.0.0.1:{port}: refuses the token in RAY_AUTH_TOKEN; `ray get-auth-token` on "
+    assert capsys.readouterr().err == f"{line}its head prints the right one\n"
     head.send_signal(number)
     assert head.wait(timeout=60) == 0
     assert of_ray(home) == []

@@ -79,7 +79,7 @@ def run_all(
     from oddsound.cli import stages
     from oddsound.cli.recordings import index_recordings, of_one_section
     from oddsound.cli.settings import overrides
-    from oddsound.search.address import LOCAL, knock
+    from oddsound.search.address import LOCAL
     from oddsound.search.driver import sole_driver
     from oddsound.search.interrupts import Interrupts
     from oddsound.search.resources import refuse_here
@@ -90,7 +90,6 @@ def run_all(
     with interrupts.handled():
         if options["ray_address"] == LOCAL:
             refuse_here(_conduct(options).resources)
-        knock(options["ray_address"])
         authors = read_authors(options["authors"])
         overlays = overrides(options)
         _refuse_inside(data, out)
@@ -130,12 +129,18 @@ def wanted_spaces(
 
 
 def prepare_ray(address: str, insecure: bool) -> None:
-    """Ray's token, before ray is imported."""
-    from oddsound.search.auth import prepare_authentication
+    """Ray's token, before ray is imported, and whether a cluster is there that takes it.
+
+    Raises ConfigError where there is none, or none that a search may use.
+    """
+    from oddsound.search.address import knock
+    from oddsound.search.auth import prepare_authentication, refuse_wrong_token
 
     note = prepare_authentication(address, insecure)
     if note:
         warn(note)
+    knock(address)
+    refuse_wrong_token(address)
 
 
 def go_on(out: Path) -> str:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from oddsound.errors import ConfigError
-from oddsound.search.address import LOCAL
+from oddsound.search.address import LOCAL, host_and_port
 
 _MODE = "RAY_AUTH_MODE"
 _TOKEN = "RAY_AUTH_TOKEN"
@@ -79,6 +79,18 @@ def refuse_open_cluster(gcs_address: str) -> None:
     raise ConfigError(
         f"Ray at {gcs_address} {found}: everyone who reaches it runs code there; start it with "
         f"{_MODE}=token on every node, or give --insecure where nobody else reaches it"
+    )
+
+
+def refuse_wrong_token(address: str) -> None:
+    """Raises ConfigError where the cluster at `address` doesn't take this user's token: Ray would try for
+    half a minute, aloud. Nothing is asked of an address without a port, or where no token is sent."""
+    host, _ = host_and_port(address)
+    if not host or os.environ.get(_MODE, "").lower() != "token" or ask_with(address, "") != REFUSED:
+        return
+    raise ConfigError(
+        f"Ray at {address}: refuses the token in {find_token().place}; `ray get-auth-token` on its head "
+        "prints the right one"
     )
 
 

@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from errno import ENOSPC
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -176,9 +177,11 @@ def _open_sqlite(path: Path) -> Store:
             client.search_experiments(max_results=1)
             client.search_registered_models(max_results=1)
     except (MlflowException, SQLAlchemyError, OSError, LockTimeout) as error:
+        why = cause(error)
+        full = "full" in why or (isinstance(error, OSError) and error.errno == ENOSPC)
+        remedy = "make room there" if full else "move the file away and run `oddsound sync`"
         raise TrackingError(
-            f"{path}: can't be opened as MLflow's database ({cause(error)}); give another "
-            "--tracking-uri, or move the file away and run `oddsound sync`"
+            f"{path}: can't be opened as MLflow's database ({why}); {remedy}, or give another --tracking-uri"
         ) from error
     return Store(client, uri, path.parent / "artifacts")
 

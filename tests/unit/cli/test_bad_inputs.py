@@ -1,5 +1,5 @@
 """Forty bad inputs, each as a user meets it: one line with what, where and the remedy, the right exit code,
-no traceback, nothing half-written.
+no traceback, nothing half-written. A full disk and downloads are in `test_bad_surroundings`.
 
 Each case has its own folder `tmp`: `make` puts the input there and gives the command line; `says` is what
 the line must hold, in this order.
@@ -129,6 +129,7 @@ RECORDINGS = [
         ("section_00_source_test_anomaly_0099.wav", "belongs in source_test/", "move or rename"),
     ),
     Case("no labels", without("*_anomaly_*"), 3, ("fan", "no labelled normal and anomalous", "--machines")),
+    Case("a section untrained", without("section_01_*_train_*"), 3, ("fan", "section(s) 01", "add their")),
     Case("no training clips", without("*_train_*"), 3, ("fan", "train")),
     Case("the same name twice", lambda tmp: reordered(tmp, twice), 3, ("the same name as", "remove one")),
     Case(
