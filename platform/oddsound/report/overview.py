@@ -17,6 +17,7 @@ from oddsound.report.page import legend, section
 from oddsound.report.palette import CURVES, SOFT
 from oddsound.report.paper_figures import PAPER
 from oddsound.report.run_folder import MachineRun, set_aside
+from oddsound.report.svg import short
 from oddsound.report.systems import SystemFigures, Systems
 from oddsound.report.table1 import Epoch, Table1
 from oddsound.scoring.bootstrap import N_RESAMPLES, Interval
@@ -94,7 +95,7 @@ def systems_figure(systems: Sequence[SystemFigures], machines: Sequence[str]) ->
                 axes.plot([paper], [height], "o", mfc="none", mec=color, ms=6)
             _point(axes, system, machine, height, color)
     axes.plot([], [], "o", mfc="none", mec=SOFT, ms=6, label="paper")
-    axes.set_yticks(range(len(machines)), list(machines))
+    axes.set_yticks(range(len(machines)), [short(machine) for machine in machines])
     axes.tick_params(axis="y", length=0)
     axes.grid(False, axis="y")
     for row in range(1, len(machines)):

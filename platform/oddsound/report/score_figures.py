@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from oddsound.report.palette import BLUE, CURVES, GREEN, INK, LINE, ORANGE, SOFT
-from oddsound.report.svg import place_axes
+from oddsound.report.svg import place_axes, short
 from oddsound.scoring.metrics import MAX_FPR
 from oddsound.scoring.omega import Cell, cells, terms
 from oddsound.scoring.table import ANOMALY, NORMAL, ScoreTable
@@ -123,7 +123,9 @@ def roc_figure(found: Sequence[Roc]) -> Figure:
     side, gap = (1.75, 0.5) if columns > 2 else (2.3, 0.6)
     figure = Figure((0.65 + side * columns + gap * (columns - 1), 0.8 + side * rows + 0.7 * (rows - 1)))
     for number, section in enumerate(sections):
-        axes = figure.add_subplot(rows, columns, number + 1, title=f"section {section}", aspect="equal")
+        axes = figure.add_subplot(
+            rows, columns, number + 1, title=f"section {short(section)}", aspect="equal"
+        )
         _roc_panel(axes, [each for each in found if each.cell.section == section])
         axes.set(xlim=(0, 1), ylim=(0, 1.01), xlabel="false positive rate")
         if number % columns == 0:
@@ -133,7 +135,7 @@ def roc_figure(found: Sequence[Roc]) -> Figure:
 
 
 def place(section: str, domain: str) -> str:
-    return f"section {section}, {domain or 'all domains'}"
+    return f"section {short(section)}, {short(domain) or 'all domains'}"
 
 
 def _threshold(table: ScoreTable, section: str) -> float | None:
@@ -188,4 +190,4 @@ def _roc_panel(axes: Axes, found: Sequence[Roc]) -> None:
 
 def _legend(cell: Cell) -> str:
     values = " / ".join("–" if value is None else f"{100 * value:.0f}" for value in (cell.auc, cell.pauc))
-    return f"{cell.domain or 'all'} {values}"
+    return f"{short(cell.domain) or 'all'} {values}"

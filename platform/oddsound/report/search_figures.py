@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from oddsound.report.palette import BLUE, GREEN, INK, LINE, ORANGE, RED, SOFT
-from oddsound.report.svg import HALO, place_axes
+from oddsound.report.svg import HALO, place_axes, short
 from oddsound.search.space_yaml import Dimension
 
 Point = tuple[int, float]
@@ -123,11 +123,6 @@ def parallel_figure(
     axes.tick_params(length=0)
     axes.grid(False)
     return figure
-
-
-def short(name: str, length: int = 26) -> str:
-    """A long name by its end, which tells it apart."""
-    return name if len(name) <= length else f"…{name[1 - length :]}"
 
 
 def value_text(value: Any) -> str:

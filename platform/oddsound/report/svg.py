@@ -82,12 +82,19 @@ def place_axes(figure: Figure, left: float, right: float, bottom: float, top: fl
         figure.subplots_adjust(wspace=gaps[0] / (wide - gaps[0]), hspace=gaps[-1] / (high - gaps[-1]))
 
 
+def short(name: str, length: int = 26) -> str:
+    """What a figure has room for of a name that somebody gave: spelt out as on the page, on one line, a long
+    one by its end, which tells it apart."""
+    name = " ".join(visible(name).split("\n"))
+    return name if len(name) <= length else f"…{name[1 - length :]}"
+
+
 def inline_svg(figure: Figure, name: str, label: str) -> Html:
     """The figure as one svg element. name: begins its ids, which are then nobody else's; label: what it
     shows, with its key numbers, for those who don't see it. To be called in `drawing()`."""
     stream = io.StringIO()
     FigureCanvasSVG(figure).print_svg(stream, metadata={"Date": None})  # type: ignore[no-untyped-call]
-    root = ElementTree.fromstring(stream.getvalue())
+    root = ElementTree.fromstring(visible(stream.getvalue()))  # whatever text it holds, it is XML
     _strip(root)
     for each in root.iter():
         _attributes(each)

@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 
 from oddsound.report.palette import BLUE, CURVES
 from oddsound.report.run_folder import is_number
-from oddsound.report.svg import place_axes
+from oddsound.report.svg import place_axes, short
 
 Curve = tuple[list[float], list[float]]
 """Epochs and values."""
@@ -42,7 +42,7 @@ def loss_figure(found: Mapping[str, Curve]) -> Figure:
     grid = figure.subplots(panels, 1, squeeze=False, sharex=True, height_ratios=ratios)[:, 0]
     place_axes(figure, 0.65, 0.1, 0.5, 0.4, 0.15)
     for color, (key, (epochs, values)) in zip(CURVES, losses.items(), strict=False):
-        grid[0].plot(epochs, values, color=color, label=_short(key), marker="." if len(epochs) < 20 else None)
+        grid[0].plot(epochs, values, color=color, label=_loss(key), marker="." if len(epochs) < 20 else None)
     if losses:
         grid[0].set_ylabel("loss")
         if _is_wide([value for _, values in losses.values() for value in values]):
@@ -62,5 +62,5 @@ def _is_wide(values: Sequence[float]) -> bool:
     return min(values) > 0 and max(values) > 30 * min(values)
 
 
-def _short(key: str) -> str:
-    return key.partition("/")[2].replace("_", " ") or key
+def _loss(key: str) -> str:
+    return short(key.partition("/")[2].replace("_", " ") or key)

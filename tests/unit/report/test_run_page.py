@@ -105,6 +105,8 @@ def test_hostile_names_are_inert_and_visible(small_data: Path, tmp_path: Path) -
     assert not any(name.startswith("on") for _, attributes in read.elements for name in attributes)
     for name in (SCRIPT, CLIP, DATASET, SCRIPT_MACHINE, "\\u202egnp.exe\\u200f", "\\u202enaf"):
         assert name in read.said, name
+    drawn = re.findall(r"<text[^>]*>([^<]*)</text>", page)
+    assert r"a\x00\x1b\u202e" in drawn and r"a\x00\x1b\u202e\udcff" in drawn
     labels = [attributes["aria-label"] or "" for tag, attributes in read.elements if tag == "audio"]
     assert f"Recording {CLIP}" in labels
     assert not re.search("[\u202e\u200f]", page)

@@ -10,7 +10,6 @@ from oddsound.report.search_figures import (
     importance_figure,
     parallel_figure,
     running_best,
-    short,
     slice_figure,
     value_text,
 )
@@ -70,6 +69,5 @@ def test_importances_are_bars_with_their_shares() -> None:
     assert ">76 %<" in made and ">24 %<" in made and "&lt;b&gt;" in made
 
 
-def test_long_names_keep_their_ends() -> None:
-    assert short("augment.time_mask_frames", 12) == "…mask_frames"
+def test_numbers_have_four_digits() -> None:
     assert value_text(0.123456) == "0.1235" and value_text("x") == "x"
