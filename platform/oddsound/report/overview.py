@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from oddsound.errors import ScoreError
+from oddsound.report.again import link
 from oddsound.report.blocks import Cell, count, drawn, facts, lacking, percent, table, word
 from oddsound.report.formats import SELECTIONS
 from oddsound.report.html import Child, Html, element
@@ -57,7 +58,7 @@ def systems_section(systems: Systems, machines: Sequence[MachineRun]) -> Html:
         return element("section", heading, lacking(systems.lacking or ("No system can be built yet.",)))
     shown = [of.machine for of in machines if any(of.machine in s.machines for s in systems.systems)]
     rows = [_system_row(systems.systems, machine) for machine in shown]
-    rows += [_mean_row(systems.systems)] if any(s.mean for s in systems.systems) else []
+    means = [_mean_row(systems.systems)] if any(s.mean for s in systems.systems) else []
     heads = ["Ω [%]", *(f"{s.name} {s.fusion.replace('_', ' ')}" for s in systems.systems)]
     says = "; ".join(f"{s.name} {_spelt(s.mean)}" for s in systems.systems if s.mean)
     return element(
@@ -65,7 +66,9 @@ def systems_section(systems: Systems, machines: Sequence[MachineRun]) -> Html:
         heading,
         element("p", _SOURCES[systems.source]),
         lacking(systems.lacking),
-        table("Ω in % of what is submitted, with its 95 % bootstrap interval.", heads, rows, "Systems"),
+        table(
+            "Ω in % of what is submitted, with its 95 % bootstrap interval.", heads, rows, "Systems", means
+        ),
         _corrected(systems.systems),
         drawn(
             systems_figure(systems.systems, shown),
@@ -122,7 +125,7 @@ def table1_section(machines: Sequence[MachineRun], systems: Systems) -> Html:
             "The paper's are of the development recordings of DCASE 2021: beside a run on others they say "
             "nothing.",
         ),
-        element("p", legend(found)),
+        element("p", legend(found), " ", link("table1")),
     )
 
 

@@ -82,6 +82,11 @@ class MachineRun:
         return [trial for trial in self.trials if trial.state == state]
 
     @property
+    def missing(self) -> int:
+        """How many are still to end, as `oddsound status` counts them: what failed is tried again."""
+        return max(0, (self.wanted or len(self.trials)) - len(self.done) - len(self.of("stopped")))
+
+    @property
     def best(self) -> Trial | None:
         """As everywhere: the highest Ω, ties to the lower identity."""
         return min(self.done, key=lambda trial: (-(trial.omega or 0.0), trial.identity), default=None)

@@ -82,7 +82,8 @@ audio {{ display: block; width: 100%; max-width: 30rem; margin: .25rem 0; }}
 .lacking p, .lacking ul {{ margin: .25rem 0; }}
 table.words td {{ text-align: left; white-space: normal; overflow-wrap: anywhere; vertical-align: top; }}
 table.words {{ width: auto; }}
-td.word {{ text-align: left; white-space: normal; min-width: 12rem; overflow-wrap: anywhere; }}
+th.word, td.word {{ text-align: left; }}
+td.word {{ white-space: normal; min-width: 12rem; overflow-wrap: anywhere; }}
 th button {{ all: unset; cursor: pointer; }}
 th button:focus-visible {{ outline: 2px solid var(--blue); outline-offset: 2px; }}
 th[aria-sort] button::after {{ content: " ▲"; }}
@@ -93,7 +94,9 @@ th[aria-sort=descending] button::after {{ content: " ▼"; }}
 @page {{ size: A4; margin: 12mm; }}
 @media print {{ section {{ break-inside: auto; }} figure, tr, pre {{ break-inside: avoid; }}
   h2, h3 {{ break-after: avoid; }} .fit table {{ font-size: 7.5pt; }}
-  .fit th, .fit td {{ padding: 1pt 3pt; }} .fit thead th {{ white-space: normal; overflow-wrap: anywhere; }}
+  .fit th, .fit td {{ padding: 1pt 3pt; }} .fit thead th {{ white-space: normal; }}
+  th button {{ display: contents; }} td code {{ display: inline-block; min-width: 8.1ch; white-space: normal;
+  overflow-wrap: anywhere; }}
   nav, audio {{ display: none; }} .figures {{ gap: 5mm; }}
   figure {{ flex-basis: 85mm; }} figure.wide {{ flex-basis: 120mm; }}
   summary {{ list-style: none; break-after: avoid; }} td.word {{ min-width: 0; }} }}

@@ -6,18 +6,30 @@ import json
 import re
 import shutil
 from dataclasses import replace
+from html import escape
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.unit.report.hostile import CLIP, DATASET, SCRIPT, SCRIPT_MACHINE, hostile_run
-from tests.unit.report.runs import DIGEST, POINTS, begin, finished_trial, scores, space, whole_run
+from tests.unit.report.runs import (
+    DIGEST,
+    POINTS,
+    begin,
+    begun_trial,
+    finished_trial,
+    scores,
+    space,
+    whole_run,
+)
 from tests.unit.report.test_html import Read
 
 from oddsound.recordings.index import index_folder
-from oddsound.report.again import FIRST, RECIPES
+from oddsound.report.again import RECIPES, first
+from oddsound.report.formats import OWN
 from oddsound.report.run_page import Asked, run_page, write_report
 from oddsound.search.record import read_record
+from oddsound.training.bundle import Stop
 
 COMMAND = "oddsound search data --out RUN"
 
@@ -92,7 +104,7 @@ def test_failures_have_their_reasons(read: Read) -> None:
 def test_a_machine_type_without_finished_trials(read: Read) -> None:
     assert "No trial has finished yet, so there is nothing to draw." in read.said
     assert "pump: no finished trial to build a system of" in read.said
-    assert "The search isn't over" in read.said
+    assert "The search isn't over: oddsound search --resume run," in read.said
     assert "No importances: they need 4 finished trials at least" in read.said, "valve has one"
 
 
@@ -188,6 +200,26 @@ def test_spaces_of_other_kinds(begun: Any, said: str, small_data: Path, tmp_path
     assert "Ω by trial" in read.said and "+ Median Filter" in read.said
 
 
+def test_a_search_is_over_when_as_many_as_wanted_have_ended(small_data: Path, tmp_path: Path) -> None:
+    run = begin(tmp_path / "run", small_data, ("fan",))
+    for number, point in enumerate(POINTS):
+        begun_trial(run, space("fan").trial(point, 0)).write_stop(Stop(number, 1, 1, 0.41))
+    assert "isn't over" not in Read(page_of(run)).said
+    begun_trial(run, space("fan").trial(POINTS[0], 1)).write("failure.json", {"reason": "no memory"})
+    assert "isn't over" not in Read(page_of(run)).said
+    shutil.rmtree(next((run / "trials" / "fan").glob("*/stopped.json")).parent)
+    assert "isn't over" in Read(page_of(run)).said, "as status has it"
+
+
+def test_whose_omega_table1_has_is_said(page: str) -> None:
+    assert f"percentage points. {escape(OWN)}</caption>" in page
+
+
+def test_heads_stand_above_their_words(page: str) -> None:
+    heads = '<th scope="col" class="word">{}</th>'
+    assert all(heads.format(name) in page for name in ("trial", "state", "why", "machine type"))
+
+
 def test_a_run_that_has_only_begun_has_a_page(small_data: Path, tmp_path: Path) -> None:
     run = begin(tmp_path / "run", small_data, ("fan", "valve"))
     read = Read(page_of(run))
@@ -204,15 +236,33 @@ def test_it_is_written_whole(made_run: Path, tmp_path: Path) -> None:
     size = write_report(made_run, record, asked, path, told.append)
     assert path.stat().st_size == size and told == ["systems", "valve"]
     assert [each.name for each in path.parent.iterdir()] == ["page.html"]
-    assert "oddsound report RUN --machines valve --no-audio" in path.read_text()
+    assert f"oddsound report {made_run.name} --machines valve --no-audio" in path.read_text()
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.key)
-def test_what_the_page_says_makes_a_figure_again(recipe: Any, made_run: Path) -> None:
+def test_what_the_page_says_makes_a_figure_again(
+    recipe: Any, made_run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     names: dict[str, Any] = {}
-    code = f"{FIRST}\n{recipe.code}".replace("RUN", str(made_run)).replace("MACHINE", "fan")
-    exec(code, names)
+    monkeypatch.chdir(made_run.parent)
+    exec(f"{first(made_run.name, ['fan', 'valve'])}\n{recipe.code}", names)
     assert names["found"]
+
+
+def test_the_means_over_the_machine_types_are_made_again(
+    made_run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(made_run.parent)
+    record, names = read_record(made_run), dict[str, Any]()
+    systems = next(recipe for recipe in RECIPES if recipe.key == "systems")
+    exec(f"{first(made_run.name, list(record.machines))}\n{systems.code}", names)
+    mean = names["means"]["S1"]
+    shown = f"{100 * mean.estimate:.2f} ({100 * mean.lower:.2f}–{100 * mean.upper:.2f})"
+    assert shown in page_of(made_run) and names["found"][0].machines.keys() == {"fan", "valve"}
+
+
+def test_what_the_page_names_can_be_called_anything() -> None:
+    compile(first("it's {run}\n\x1b", ['"', "'"]), "recipe", "exec")
 
 
 def test_other_choices_of_the_epoch(made_run: Path, tmp_path: Path) -> None:
