@@ -11,12 +11,13 @@ from oddsound.report.again import how_section
 from oddsound.report.blocks import Place
 from oddsound.report.html import Child, Html, element, page
 from oddsound.report.machine_section import machine_section
-from oddsound.report.overview import environment_section, machines_table, systems_section, table1_section
+from oddsound.report.overview import environment_section, machines_table, table1_section
 from oddsound.report.run_folder import MachineRun, read_machines, tidied
 from oddsound.report.sorting import SCRIPT
 from oddsound.report.style import PAGE, RUN
 from oddsound.report.svg import drawing
 from oddsound.report.systems import pinned_of, read_systems
+from oddsound.report.systems_section import systems_section
 from oddsound.search.driver import read_driver
 from oddsound.search.record import RunRecord
 from oddsound.training.bundle import write_atomically

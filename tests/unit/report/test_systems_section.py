@@ -1,8 +1,8 @@
-"""The parts of a page that are of the whole run."""
+"""S1 to S4 as a page shows them."""
 
-from oddsound.report.overview import systems_figure
 from oddsound.report.svg import drawing, inline_svg
 from oddsound.report.systems import Part, SystemFigures
+from oddsound.report.systems_section import systems_figure
 
 
 def test_a_long_machine_name_leaves_room_for_the_figure() -> None:
