@@ -24,9 +24,13 @@ from oddsound.report.html import Html
 from oddsound.report.html import page as document
 from oddsound.report.palette import DARK, LIGHT
 from oddsound.report.run_page import Asked, write_report
+from oddsound.report.search_figures import history_figure, slice_figure
 from oddsound.report.sorting import SCRIPT as SORTING
 from oddsound.report.style import PAGE, RUN
+from oddsound.report.svg import drawing, inline_svg
+from oddsound.report.trial_figures import loss_figure
 from oddsound.search.record import read_record
+from oddsound.search.space_yaml import Dimension
 
 pytestmark = pytest.mark.slow
 
@@ -111,6 +115,36 @@ def test_every_figure_is_drawn_in_the_pages_colours(report: Path, opened: Open) 
         assert stroke == f"rgb({red}, {green}, {blue})"
         text = page.eval_on_selector("svg.plot text", "each => getComputedStyle(each).fill")
         assert text == page.eval_on_selector("h1", "each => getComputedStyle(each).color")
+
+
+_CUT = """all => all.flatMap(svg => {
+    const box = svg.getBoundingClientRect();
+    return [...svg.querySelectorAll("text")].filter(text => {
+        const own = text.getBoundingClientRect();
+        return own.left < box.left || own.right > box.right || own.top < box.top || own.bottom > box.bottom;
+    }).map(text => text.textContent);
+})"""
+
+
+@pytest.mark.parametrize("width", [1300, 390])
+def test_no_text_of_a_figure_is_cut(width: int, report: Path, opened: Open) -> None:
+    page = opened(report).page
+    page.set_viewport_size({"width": width, "height": 900})
+    assert page.eval_on_selector_all("svg.plot", _CUT) == []
+
+
+def test_there_is_room_for_numbers_of_many_digits(tmp_path: Path, opened: Open) -> None:
+    omegas, settings = [68.412, 68.451], {"loss.rho": Dimension(low=0.1, high=0.2)}
+    with drawing():
+        figures = [
+            inline_svg(history_figure([(0, omegas[0]), (1, omegas[1])]), "history", "label"),
+            inline_svg(
+                slice_figure(settings, [{"loss.rho": 0.1}, {"loss.rho": 0.2}], omegas), "slice", "label"
+            ),
+            inline_svg(loss_figure({"loss/a": ([1, 2], [0.00011, 0.00012])}), "loss", "label"),
+        ]
+    page = opened(written(tmp_path, *figures)).page
+    assert page.eval_on_selector_all("svg.plot", _CUT) == []
 
 
 def test_pictures_are_allowed_by_the_policy(report: Path, opened: Open) -> None:

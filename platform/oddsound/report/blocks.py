@@ -104,7 +104,13 @@ def drawn(
     caption = element("figcaption", element("b", title), remark, " " if remark else None, link(how))
     picture = inline_svg(figure, name, says)
     if wide:  # a phone pans over it
-        return element("figure", caption, element("div", picture, class_="pan"), below, class_="wide")
+        return element(
+            "figure",
+            caption,
+            element("div", picture, class_="pan", role="region", tabindex="0", aria_label=title),
+            below,
+            class_="wide",
+        )
     return element("figure", caption, picture, below)
 
 

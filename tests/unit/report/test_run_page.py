@@ -98,6 +98,8 @@ def test_failures_have_their_reasons(read: Read) -> None:
         assert reason in read.said
     assert "trained on other recordings than the run has now" in read.said
     assert "result.json: can't be read" in read.said
+    assert "Failed trials keep no number and stand after the last." in read.said
+    assert any("; 1 failed;" in (a.get("aria-label") or "") for tag, a in read.elements if tag == "svg")
     assert "node-7" in read.said and "torch 2.11.0" in read.said and COMMAND in read.said
 
 
@@ -146,6 +148,33 @@ def test_one_recording_that_is_gone_is_named(small_data: Path, tmp_path: Path) -
     read = Read(page_of(run, ("valve",), audio=True))
     assert "no longer among the recordings" in read.said or "not a WAV" in read.said
     assert "Losses by epoch" in read.said
+
+
+def test_clips_of_plain_folders_have_the_names_of_their_recordings(small_data: Path, tmp_path: Path) -> None:
+    data = tmp_path / "recordings" / "0123"
+    shutil.copytree(small_data / "valve", data / "valve")
+    lines = [
+        f"{path.relative_to(data)},valve/anomaly/{path.name[11:]},3.5,1,anomaly,0"
+        for path in sorted((data / "valve").glob("*_test/*.wav"))
+    ]
+    head = "file,recording,start_s,seconds,label,made_up"
+    (data / "clips.csv").write_text("\n".join([head, *lines]))
+    run, valve = begin(tmp_path / "run", data, ("valve",)), space("valve")
+    table = scores("valve", index_folder(data).of("valve"), 0, 1.0)
+    finished_trial(run, valve.trial(valve.paper, 0), 0, table)
+    said = Read(page := page_of(run, audio=True)).said
+    assert "section_0" not in said and said.count("3.5 to 4.5 s") == 4
+    assert 'aria-label="Recording valve/anomaly/' in page and "recordings/0123/clips.csv" in said
+
+
+def test_machines_that_the_paper_lacks_have_no_table1(small_data: Path, tmp_path: Path) -> None:
+    shutil.copytree(small_data / "fan", tmp_path / "data" / "press")
+    run, press = begin(tmp_path / "run", tmp_path / "data", ("press",)), space("press")
+    table = scores("press", index_folder(tmp_path / "data").of("press"), 0, 1.0)
+    finished_trial(run, press.trial(press.paper, 0), 0, table)
+    read = Read(page_of(run))
+    assert "The paper's Table 1 has none of these machine types." in read.said
+    assert "+ Median Filter" not in read.said and "fewer have finished of press 1" in read.said
 
 
 def test_without_a_target_domain(small_data: Path, tmp_path: Path) -> None:
