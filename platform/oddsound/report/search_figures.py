@@ -40,13 +40,11 @@ def history_figure(
 ) -> Figure:
     """Ω by trial, the best so far as steps, and the paper's as a line, all in %; failed trials, of which no
     number is kept, after the last one."""
-    rows = -(-(2 + bool(stopped) + bool(n_failed) + (paper is not None)) // 2)
-    below = 0.62 + 0.17 * rows
-    figure = Figure((4.6, 2.2 + below))
+    numbers = [number for number, _ in (*done, *stopped)]
+    first, last, best = min(numbers), max(numbers), running_best(done)
+    figure = Figure((4.6, 3.2))
     axes = figure.add_subplot(xlabel="trial", ylabel="Ω [%]")
     axes.scatter(*_columns(done), color=BLUE, s=26, label="finished", zorder=3)
-    last = max(number for number, _ in (*done, *stopped))
-    best = running_best(done)
     ends = [number for number, _ in best] + [last + 0.5], [omega for _, omega in (*best, best[-1])]
     axes.step(*ends, where="post", color=GREEN, label="best so far")
     if stopped:
@@ -57,10 +55,11 @@ def history_figure(
         )
     if n_failed:
         _failed(axes, last, n_failed)
-    first = min(number for number, _ in (*done, *stopped))
     axes.set_xticks(whole_ticks(first, last))
     axes.set_xlim(first - 0.5, last + n_failed + 0.5)
     axes.margins(y=0.12)
+    below = 0.62 + 0.17 * -(-len(axes.get_legend_handles_labels()[0]) // 2)
+    figure.set_figheight(2.2 + below)
     place_axes(figure, 0.55, 0.1, below, 0.1)
     figure.legend(loc="lower center", ncols=2)
     return figure

@@ -114,7 +114,8 @@ def _spelt(interval: Interval | None) -> str:
 def _few(machines: Sequence[MachineRun]) -> Html | None:
     """Where a system can't have as many members as it fuses."""
     few = ", ".join(f"{of.machine} {len(of.done)}" for of in machines if len(of.done) < TOP_K)
-    return element("p", f"S2–S4 fuse {TOP_K} trials; fewer have finished of {few}.") if few else None
+    said = f"Fewer trials have finished than the {TOP_K} that are fused by default: {few}."
+    return element("p", said) if few else None
 
 
 def _corrected(systems: Sequence[SystemFigures]) -> Html | None:
