@@ -56,7 +56,8 @@ def history_figure(
     if n_failed:
         _failed(axes, last, n_failed)
     axes.set_xticks(whole_ticks(first, last))
-    axes.set_xlim(first - 0.5, last + n_failed + 0.5)
+    pad = max(0.5, 0.02 * (last + n_failed - first))
+    axes.set_xlim(first - pad, last + n_failed + pad)
     axes.margins(y=0.12)
     below = 0.62 + 0.17 * -(-len(axes.get_legend_handles_labels()[0]) // 2)
     figure.set_figheight(2.2 + below)
