@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -16,9 +19,18 @@ from tests.browser.mlflow_pages import FLAGS, chromium
 from tests.unit.report.hostile import CLIP, SCRIPT, hostile_run
 from tests.unit.report.runs import whole_run
 
+from oddsound.report.blocks import Cell, count, number, table, word
+from oddsound.report.html import Html
+from oddsound.report.html import page as document
 from oddsound.report.palette import DARK, LIGHT
 from oddsound.report.run_page import Asked, write_report
+from oddsound.report.search_figures import history_figure, slice_figure
+from oddsound.report.sorting import SCRIPT as SORTING
+from oddsound.report.style import PAGE, RUN
+from oddsound.report.svg import drawing, inline_svg
+from oddsound.report.trial_figures import loss_figure
 from oddsound.search.record import read_record
+from oddsound.search.space_yaml import Dimension
 
 pytestmark = pytest.mark.slow
 
@@ -57,6 +69,13 @@ def report_of(run: Path) -> Path:
 @pytest.fixture(scope="module")
 def report(browser: Browser, small_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return report_of(whole_run(tmp_path_factory.mktemp("report") / "run", small_data))
+
+
+def written(folder: Path, *body: Html) -> Path:
+    """A page with the report's style and script alone."""
+    path = folder / "page.html"
+    path.write_text(document("a page", PAGE + RUN, *body, script=SORTING))
+    return path
 
 
 @pytest.fixture
@@ -98,6 +117,36 @@ def test_every_figure_is_drawn_in_the_pages_colours(report: Path, opened: Open) 
         assert text == page.eval_on_selector("h1", "each => getComputedStyle(each).color")
 
 
+_CUT = """all => all.flatMap(svg => {
+    const box = svg.getBoundingClientRect();
+    return [...svg.querySelectorAll("text")].filter(text => {
+        const own = text.getBoundingClientRect();
+        return own.left < box.left || own.right > box.right || own.top < box.top || own.bottom > box.bottom;
+    }).map(text => text.textContent);
+})"""
+
+
+@pytest.mark.parametrize("width", [1300, 390])
+def test_no_text_of_a_figure_is_cut(width: int, report: Path, opened: Open) -> None:
+    page = opened(report).page
+    page.set_viewport_size({"width": width, "height": 900})
+    assert page.eval_on_selector_all("svg.plot", _CUT) == []
+
+
+def test_there_is_room_for_numbers_of_many_digits(tmp_path: Path, opened: Open) -> None:
+    omegas, settings = [68.412, 68.451], {"loss.rho": Dimension(low=0.1, high=0.2)}
+    with drawing():
+        figures = [
+            inline_svg(history_figure([(0, omegas[0]), (1, omegas[1])]), "history", "label"),
+            inline_svg(
+                slice_figure(settings, [{"loss.rho": 0.1}, {"loss.rho": 0.2}], omegas), "slice", "label"
+            ),
+            inline_svg(loss_figure({"loss/a": ([1, 2], [0.00011, 0.00012])}), "loss", "label"),
+        ]
+    page = opened(written(tmp_path, *figures)).page
+    assert page.eval_on_selector_all("svg.plot", _CUT) == []
+
+
 def test_pictures_are_allowed_by_the_policy(report: Path, opened: Open) -> None:
     picture = opened(report).page.locator("svg.plot:has(image)").first
     picture.scroll_into_view_if_needed()
@@ -135,6 +184,47 @@ def test_tables_are_sorted_by_keyboard(report: Path, opened: Open) -> None:
     assert table.locator("tbody tr > :nth-last-child(3)").all_inner_texts()[0] == "damaged"
 
 
+def test_table1_is_sorted_part_by_part(report: Path, opened: Open) -> None:
+    page = opened(report).page
+    table = page.locator("section:has(> #table1) table").first
+    assert table.locator("thead th[colspan] button").count() == 0
+
+    def models(part: int) -> list[str]:
+        return table.locator(f"tbody:nth-of-type({part}) th").all_inner_texts()
+
+    singles, systems = models(1), models(2)
+    table.get_by_role("button", name="paper").first.focus()
+    page.keyboard.press("Enter")
+    papers = table.locator("tbody:nth-of-type(1) td:nth-child(2)").all_inner_texts()
+    assert papers == sorted(papers, key=float)
+    assert sorted(models(1)) == sorted(singles) and sorted(models(2)) == sorted(systems)
+    assert models(1) != singles
+    table.get_by_role("button", name="Model").press("Enter")
+    assert models(2) == sorted(systems)
+
+
+def test_the_mean_stays_below_the_machine_types(report: Path, opened: Open) -> None:
+    table = opened(report).page.locator("section:has(> #systems) table")
+    for _ in range(2):
+        table.get_by_role("button", name="Ω [%]").click()
+        assert table.locator("tr th[scope=row]").all_inner_texts()[-1] == "mean"
+    assert table.locator("tbody th").all_inner_texts() == ["valve", "fan", "mean"]
+
+
+MIXED = [
+    [word(str(n)), Cell(x, v, is_number=v is not None)]
+    for n, (x, v) in enumerate(
+        [("b", None), ("0.5", 0.5), ("a", None), ("0.1", 0.1), ("c", None), ("0.3", 0.3)]
+    )
+]
+
+
+def test_numbers_are_sorted_before_words(tmp_path: Path, opened: Open) -> None:
+    page = opened(written(tmp_path, table("Settings", ["trial", "augment.mixup_alpha"], MIXED))).page
+    page.get_by_role("button", name="augment.mixup_alpha").click()
+    assert page.locator("td").all_inner_texts() == ["0.1", "0.3", "0.5", "a", "b", "c"]
+
+
 def test_without_scripts_nothing_is_missing(report: Path, opened: Open) -> None:
     page = opened(report, java_script_enabled=False).page
     assert page.get_by_role("button").count() == 0
@@ -159,6 +249,50 @@ def test_a_phone_scrolls_down_alone(width: int, report: Path, opened: Open, tmp_
     page.set_viewport_size({"width": width, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth") == width
     page.screenshot(path=tmp_path / "phone.png", full_page=True)
+
+
+HEADS = ("trial", "Ω [%]", "augment.mixup_alpha", "features.median_frames", "training.learning_rate")
+_TEXTS = """() => [...document.querySelectorAll("thead th")].flatMap(head => {
+    const walk = document.createTreeWalker(head, NodeFilter.SHOW_TEXT), lines = [];
+    for (let node; (node = walk.nextNode());) {
+        for (const word of node.data.matchAll(/\\S+/g)) {
+            const range = document.createRange();
+            range.setStart(node, word.index);
+            range.setEnd(node, word.index + word[0].length);
+            lines.push(range.getClientRects().length);
+        }
+    }
+    return lines;
+})"""
+
+
+def n_shown(paper: bytes) -> list[int]:
+    """Of each page of a PDF, how often it shows text."""
+    found = []
+    for stream in re.findall(rb"stream\r?\n(.*?)endstream", paper, re.DOTALL):
+        with contextlib.suppress(zlib.error):
+            if b"BT" in (content := zlib.decompress(stream)):
+                found.append(len(re.findall(rb"T[jJ]\b", content)))
+    return found
+
+
+def test_every_printed_page_of_a_table_has_its_head(tmp_path: Path, opened: Open) -> None:
+    rows = [[count(n + 1), *(number(n / 100) for _ in HEADS[1:])] for n in range(100)]
+    path = written(tmp_path, table("Trials", HEADS, rows))
+    with_scripts, without = (
+        n_shown(opened(path, java_script_enabled=is_on).page.pdf(prefer_css_page_size=True))
+        for is_on in (True, False)
+    )
+    assert len(without) > 1 and with_scripts == without
+
+
+def test_printed_heads_break_between_words(tmp_path: Path, opened: Open) -> None:
+    heads = [*HEADS, *(f"augment.time_mask_frames_{n}" for n in range(6))]
+    page = opened(written(tmp_path, table("Trials", heads, [[number(0.5)] * len(heads)]))).page
+    page.set_viewport_size({"width": 703, "height": 1000})
+    page.emulate_media(media="print")
+    assert set(page.evaluate(_TEXTS)) == {1}
+    assert page.evaluate("document.documentElement.scrollWidth") <= 703
 
 
 def test_it_is_printed_whole_on_a4(report: Path, opened: Open) -> None:

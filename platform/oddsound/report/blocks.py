@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,8 +10,11 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from oddsound.report.again import link
-from oddsound.report.html import Child, Html, element
+from oddsound.report.html import Child, Html, element, sorted_by
 from oddsound.report.svg import inline_svg
+
+WORD = "word"
+"""The kind of cells that are read, not compared; their column's head stands above them."""
 
 
 @dataclass(frozen=True)
@@ -50,14 +54,30 @@ def count(n: int) -> Cell:
 
 
 def word(content: str) -> Cell:
-    return Cell(content, is_number=False, kind="word")
+    return Cell(content, is_number=False, kind=WORD)
 
 
-def table(caption: str, heads: Sequence[str], rows: Sequence[Sequence[Cell]], name: str = "") -> Html:
-    """The first cell of a row names it. name: of the region, for those who hear the page."""
-    head = element("thead", element("tr", [element("th", each, scope="col") for each in heads]))
-    body = element("tbody", [element("tr", _first(row[0]), map(_cell, row[1:])) for row in rows])
-    whole = element("table", element("caption", caption), head, body, class_="sortable")
+def table(
+    caption: str,
+    heads: Sequence[str],
+    rows: Sequence[Sequence[Cell]],
+    name: str = "",
+    below: Sequence[Sequence[Cell]] = (),
+) -> Html:
+    """The first cell of a row names it. name: of the region, for those who hear the page; below: rows that
+    stay below the others, however these are sorted."""
+    words = {0} | {column for row in rows for column, cell in enumerate(row) if cell.kind == WORD}
+    titles = [
+        element("th", _breakable(each), scope="col", class_=WORD if column in words else None)
+        for column, each in enumerate(heads)
+    ]
+    head = element("thead", element("tr", titles))
+    bodies = [
+        element("tbody", [element("tr", _first(row[0]), map(_cell, row[1:])) for row in part])
+        for part in (rows, below)
+        if part
+    ]
+    whole = element("table", element("caption", caption), head, bodies, class_="sortable")
     return element("div", whole, class_="scroll fit", role="region", tabindex="0", aria_label=name or caption)
 
 
@@ -84,7 +104,13 @@ def drawn(
     caption = element("figcaption", element("b", title), remark, " " if remark else None, link(how))
     picture = inline_svg(figure, name, says)
     if wide:  # a phone pans over it
-        return element("figure", caption, element("div", picture, class_="pan"), below, class_="wide")
+        return element(
+            "figure",
+            caption,
+            element("div", picture, class_="pan", role="region", tabindex="0", aria_label=title),
+            below,
+            class_="wide",
+        )
     return element("figure", caption, picture, below)
 
 
@@ -105,6 +131,10 @@ def _cell(cell: Cell) -> Html:
 
 
 def _value(cell: Cell) -> str | None:
-    if not cell.is_number:
-        return None
-    return "" if cell.value is None else repr(cell.value)
+    return sorted_by(cell.value) if cell.is_number else None
+
+
+def _breakable(name: str) -> list[Child]:
+    """A setting's dotted name may go on in a new line where a word of it ends."""
+    parts = re.split(r"(?<=[._])", name)
+    return [child for part in parts for child in (part, element("wbr"))][:-1]

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from oddsound.config import FeatureConfig
 from oddsound.report.blocks import drawn, lacking
 from oddsound.report.clips import (
+    ORIGINS,
     Chosen,
     Floats,
+    Origin,
     choose,
     flac_uri,
+    origins,
     read_recording,
     recorded_tests,
     spectrogram_figure,
@@ -21,6 +25,10 @@ from oddsound.report.html import Child, Html, element
 from oddsound.report.run_folder import Trial
 from oddsound.scoring.table import ScoreTable
 
+_CUT = (
+    "Cut from recordings in plain folders, which are one section (00) and one domain (source) in the figures "
+    "above. Which clip is which second of which recording: "
+)
 _KINDS = {"most": "Among the most anomalous", "least": "Among the least anomalous"}
 
 
@@ -38,32 +46,53 @@ def clips_section(
         return [heading, lacking([f"No spectrograms and no audio, for the recordings can't be had: {paths}"])]
     figures: list[Html] = []
     notes: list[str] = []
+    known = origins(data, machine)
     for number, clip in enumerate(chosen):
         samples = read_recording(paths[clip.file], config.features) if clip.file in paths else None
         if samples is None or isinstance(samples, str):
             notes.append(samples or f"{clip.file}: no longer among the recordings")
         else:
-            figures.append(_clip(clip, samples, config.features, name(f"clip{number}"), audio=audio))
+            heard = _Heard(clip, samples, config.features, known.get(clip.file))
+            figures.append(_clip(heard, name(f"clip{number}"), audio=audio))
     if config.features.median_frames < 2:
         notes.append("This trial has no median filter, so each spectrogram stands alone.")
-    return [heading, lacking(notes), element("div", figures, class_="figures")]
+    whence = element("p", _CUT, element("code", f"{data.parent.name}/{data.name}/{ORIGINS}"), ".")
+    return [heading, whence if known else None, lacking(notes), element("div", figures, class_="figures")]
 
 
-def _clip(clip: Chosen, samples: Floats, config: FeatureConfig, name: str, *, audio: bool) -> Html:
-    raw, filtered = spectrograms(samples, config)
-    seconds = len(samples) / config.sample_rate
-    facts = f"section {clip.section}" + (f", {clip.domain}" if clip.domain else "")
-    facts += f", {clip.label or 'label not known'}, score {clip.score:.2f}"
-    says = f"Log-mel spectrogram of {clip.file}, {seconds:.1f} s, {facts}; "
+@dataclass(frozen=True)
+class _Heard:
+    """A clip with its samples; `origin`: where it was cut from, None where it is as it was recorded."""
+
+    clip: Chosen
+    samples: Floats
+    config: FeatureConfig
+    origin: Origin | None
+
+    @property
+    def name(self) -> str:
+        return self.origin.recording if self.origin else self.clip.file
+
+    @property
+    def facts(self) -> str:
+        """Plain folders know neither sections nor domains."""
+        clip = self.clip
+        place = str(self.origin or f"section {clip.section}{f', {clip.domain}' if clip.domain else ''}")
+        return f"{place}, {clip.label or 'label not known'}, score {clip.score:.2f}"
+
+
+def _clip(heard: _Heard, name: str, *, audio: bool) -> Html:
+    raw, filtered = spectrograms(heard.samples, heard.config)
+    seconds = len(heard.samples) / heard.config.sample_rate
+    says = f"Log-mel spectrogram of {heard.name}, {seconds:.1f} s, {heard.facts}; "
     says += f"from {raw.min():.0f} to {raw.max():.0f} dB"
     says += ", before and after the median filter." if filtered is not None else "."
-    remark: list[Child] = [element("code", clip.file), f" {facts}."]
-    picture, player = spectrogram_figure(raw, filtered, config), _player(clip, samples, config, audio)
-    return drawn(picture, name, _KINDS[clip.kind], says, "clips", remark, below=player)
+    remark: list[Child] = [element("code", heard.name), f" {heard.facts}."]
+    picture = spectrogram_figure(raw, filtered, heard.config)
+    below = _player(heard) if audio else None
+    return drawn(picture, name, _KINDS[heard.clip.kind], says, "clips", remark, below=below)
 
 
-def _player(clip: Chosen, samples: Floats, config: FeatureConfig, audio: bool) -> Html | None:
-    if not audio:
-        return None
-    address = flac_uri(samples, config.sample_rate)
-    return element("audio", controls=True, preload="auto", aria_label=f"Recording {clip.file}", src=address)
+def _player(heard: _Heard) -> Html:
+    address, what = flac_uri(heard.samples, heard.config.sample_rate), f"Recording {heard.name}"
+    return element("audio", controls=True, preload="auto", aria_label=what, src=address)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import csv
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from oddsound.scoring.table import ANOMALY, NORMAL, ScoreTable
 
 Floats = NDArray[np.float32]
 Kind = Literal["most", "least"]
+ORIGINS = "clips.csv"
 N_EACH = 2
 """Clips of either kind."""
 RANGE_DB = 80.0
@@ -77,6 +79,36 @@ def recorded_tests(data: Path, machine: str) -> Mapping[str, Path] | str:
     except (OddsoundError, OSError) as error:
         return str(error)
     return {clip.file: clip.path for clip in clips if clip.split == "test"}
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Which seconds of which recording of plain folders a clip is; `made_up`: with a fault laid over it."""
+
+    recording: str
+    start_s: float
+    seconds: float
+    made_up: bool
+
+    def __str__(self) -> str:
+        at = f"{self.start_s:g} to {self.start_s + self.seconds:g} s"
+        return f"{at}{', with a made-up fault' if self.made_up else ''}"
+
+
+def origins(data: Path, machine: str) -> dict[str, Origin]:
+    """Of each clip of the machine type by its file's name, by the table that plain folders' clips have; none
+    where there is no such table."""
+    try:
+        with (data / ORIGINS).open(newline="", encoding="utf-8", errors="surrogateescape") as stream:
+            return {
+                Path(row["file"]).name: Origin(
+                    row["recording"], float(row["start_s"]), float(row["seconds"]), row["made_up"] == "1"
+                )
+                for row in csv.DictReader(stream)
+                if Path(row["file"]).parts[:1] == (machine,)
+            }
+    except (OSError, ValueError, KeyError, TypeError, csv.Error):
+        return {}
 
 
 def read_recording(path: Path, config: FeatureConfig) -> Floats | str:

@@ -18,6 +18,7 @@ SELECTIONS: tuple[tuple[Epoch, str], ...] = (
 COLUMNS = ("paper", "ours", "diff")
 CSV_HEADER = ("row", "title", "machine", "paper", "omega", "omega_best_dev", "difference")
 CHOICE = "The paper's published code chooses its epochs with the labels."
+OWN = "S1 to S4 are the fusions' own, also where S1's scores are submitted in their place."
 _LEGEND = "Omega in %; diff is ours - paper in percentage points."
 _WIDTHS = (8, 7, 7)
 _GROUP = sum(_WIDTHS)

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from html import escape
 from typing import TypeAlias
 
-_VOID = ("br", "col", "meta")
+_VOID = ("br", "col", "meta", "wbr")
 _KEPT = "\n\t"
 
 
@@ -51,6 +51,11 @@ def visible(content: str) -> str:
     """What no reader would see is spelt out: control characters, marks of direction, odd bytes of a file
     name. Lines stay lines."""
     return "".join(c if c.isprintable() or c in _KEPT else ascii(c)[1:-1] for c in content)
+
+
+def sorted_by(value: float | None) -> str:
+    """A cell's data-value: what its column is sorted by, in place of its text; without one it sorts last."""
+    return "" if value is None else repr(value)
 
 
 def page(title: str, style: str, *body: Child, script: str = "") -> str:

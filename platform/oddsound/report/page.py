@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from oddsound.report.formats import CHOICE, COLUMNS, SELECTIONS, headings, shown
-from oddsound.report.html import Html, element, joined, page
+from oddsound.report.formats import CHOICE, COLUMNS, OWN, SELECTIONS, headings, shown
+from oddsound.report.html import Html, element, joined, page, sorted_by
 from oddsound.report.paper_figures import PAPER
 from oddsound.report.style import LANDSCAPE, PAGE
 from oddsound.report.table1 import Epoch, Figure, Table1, Table1Row
@@ -32,11 +32,12 @@ def section(table: Table1, epoch: Epoch, chosen: str, heading: str = "h2") -> Ht
     parts = [element("tbody", [_row(row, epoch) for row in rows]) for rows in _parts(table)]
     whole = element(
         "table",
-        element("caption", "Ω in %; diff is ours − paper in percentage points."),
+        element("caption", f"Ω in %; diff is ours − paper in percentage points. {OWN}"),
         element("colgroup", element("col")),
         [element("colgroup", span=3) for _ in headings(table)],
         element("thead", _heads(table)),
         parts,
+        class_="sortable",
     )
     scroll = element("div", whole, class_="scroll", role="region", tabindex="0", aria_labelledby=epoch)
     return element("section", element(heading, title, id=epoch), scroll)
@@ -73,8 +74,11 @@ def _cells(figure: Figure) -> Html:
     """The three cells of a group; the difference's sign is in the text, colour only repeats it."""
     sign = figure.difference or 0
     kinds = ("first paper", "ours", "up" if sign > 0 else "down" if sign < 0 else None)
-    cells = zip(shown(figure), kinds, strict=True)
-    return joined(element("td", _typeset(cell), class_=kind) for cell, kind in cells)
+    values = (figure.paper, figure.ours, figure.difference)
+    cells = zip(shown(figure), kinds, values, strict=True)
+    return joined(
+        element("td", _typeset(cell), class_=kind, data_value=sorted_by(value)) for cell, kind, value in cells
+    )
 
 
 def _typeset(cell: str) -> str:

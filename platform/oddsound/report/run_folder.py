@@ -82,6 +82,11 @@ class MachineRun:
         return [trial for trial in self.trials if trial.state == state]
 
     @property
+    def missing(self) -> int:
+        """How many are still to end, as `oddsound status` counts them: what failed is tried again."""
+        return max(0, (self.wanted or len(self.trials)) - len(self.done) - len(self.of("stopped")))
+
+    @property
     def best(self) -> Trial | None:
         """As everywhere: the highest Ω, ties to the lower identity."""
         return min(self.done, key=lambda trial: (-(trial.omega or 0.0), trial.identity), default=None)
@@ -97,18 +102,17 @@ class MachineRun:
         except ConfigError:
             return {}
 
+    def settings(self, trial: Trial) -> dict[str, Any]:
+        """The searched settings' values of a trial, whatever became of it; none where its config is lost."""
+        settings = flattened(trial.config.model_dump()) if trial.config else {}
+        return {name: settings[name] for name in self.dimensions if name in settings}
+
     def points(self) -> list[tuple[Trial, dict[str, Any]]]:
         """The finished trials that lie in the space, each with its searched settings' values."""
-        found = []
-        for trial in self.done:
-            settings = flattened(trial.config.model_dump()) if trial.config else {}
-            values = {name: settings.get(name) for name in self.dimensions}
-            if values and all(_inside(self.dimensions[name], value) for name, value in values.items()):
-                found.append((trial, values))
-        return found
+        return [(trial, values) for trial in self.done if self._is_inside(values := self.settings(trial))]
 
-    def points_by_trial(self) -> dict[str, dict[str, Any]]:
-        return {trial.identity: values for trial, values in self.points()}
+    def _is_inside(self, values: dict[str, Any]) -> bool:
+        return bool(values) and all(_inside(each, values.get(name)) for name, each in self.dimensions.items())
 
 
 def tidied(record: RunRecord) -> RunRecord:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import shlex
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from oddsound.report.again import how_section
 from oddsound.report.blocks import Place
-from oddsound.report.html import Html, element, page
+from oddsound.report.html import Child, Html, element, page
 from oddsound.report.machine_section import machine_section
-from oddsound.report.overview import environment_section, machines_table, systems_section, table1_section
+from oddsound.report.overview import environment_section, machines_table, table1_section
 from oddsound.report.run_folder import MachineRun, read_machines, tidied
 from oddsound.report.sorting import SCRIPT
 from oddsound.report.style import PAGE, RUN
 from oddsound.report.svg import drawing
-from oddsound.report.systems import read_systems
+from oddsound.report.systems import pinned_of, read_systems
+from oddsound.report.systems_section import systems_section
 from oddsound.search.driver import read_driver
 from oddsound.search.record import RunRecord
 from oddsound.training.bundle import write_atomically
@@ -58,13 +60,14 @@ def run_page(run: Path, record: RunRecord, asked: Asked, told: Told = lambda _: 
     places = [Place(number, record.clips(run), asked.audio) for number in range(len(machines))]
     with drawing():
         told("systems")
-        systems = read_systems(run, machines, _pinned(record))
+        systems = read_systems(run, machines, pinned_of(record))
         whole = [systems_section(systems, machines), table1_section(machines, systems)]
         sections = []
         for of, place in zip(machines, places, strict=True):
             told(of.machine)
             sections.append(machine_section(of, place))
-    title = f"Report of {run.resolve().name}"
+    name = run.resolve().name
+    title = f"Report of {name}"
     return page(
         title,
         PAGE + RUN,
@@ -79,14 +82,14 @@ def run_page(run: Path, record: RunRecord, asked: Asked, told: Told = lambda _: 
         whole,
         sections,
         environment_section(run, record, machines, asked.command),
-        how_section(_command(run, record, asked)),
+        how_section(_command(name, record, asked), name, asked.machines),
         script=SCRIPT,
     )
 
 
 def _summary(run: Path, record: RunRecord, machines: Sequence[MachineRun]) -> Html:
     done, wanted = sum(len(of.done) for of in machines), sum(of.wanted for of in machines)
-    lines = [
+    lines: list[Child] = [
         f"Search {record.search} on the recordings {record.dataset}: {done} finished trials of {wanted} "
         f"wanted, {len(machines)} machine type{'s' if len(machines) != 1 else ''}.",
         "Ω is the harmonic mean of the AUC and pAUC of all sections and domains, of the labelled test clips "
@@ -95,8 +98,11 @@ def _summary(run: Path, record: RunRecord, machines: Sequence[MachineRun]) -> Ht
     driver = read_driver(run)
     if driver is not None and driver.is_alive and driver.running:
         lines.append("The search was still running when this page was made.")
-    elif done < wanted:
-        lines.append("The search isn't over: oddsound search --resume goes on with it.")
+    elif any(of.missing for of in machines):
+        again = element("code", f"oddsound search --resume {shlex.quote(run.resolve().name)}")
+        lines.append(
+            ["The search isn't over: ", again, ", in the folder that holds the run, goes on with it."]
+        )
     return element("ul", [element("li", line) for line in lines])
 
 
@@ -110,14 +116,8 @@ def _contents(machines: Sequence[MachineRun], places: Sequence[Place]) -> Html:
     return element("nav", element("ul", entries), aria_label="Contents")
 
 
-def _command(run: Path, record: RunRecord, asked: Asked) -> str:
-    words = ["oddsound report RUN"]
+def _command(name: str, record: RunRecord, asked: Asked) -> str:
+    words = [f"oddsound report {shlex.quote(name)}"]
     if list(asked.machines) != list(record.machines):
-        words.append(f"--machines {','.join(asked.machines)}")
+        words.append(f"--machines {shlex.quote(','.join(asked.machines))}")
     return " ".join([*words, *([] if asked.audio else ["--no-audio"])])
-
-
-def _pinned(record: RunRecord) -> list[str]:
-    options = record.command.get("options")
-    pinned = options.get("pinned") if isinstance(options, Mapping) else None
-    return [str(name) for name in pinned] if isinstance(pinned, list) else []

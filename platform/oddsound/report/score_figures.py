@@ -12,10 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from oddsound.report.palette import BLUE, CURVES, GREEN, INK, LINE, ORANGE, SOFT
-from oddsound.report.svg import place_axes
+from oddsound.report.palette import BLUE, GREEN, INK, LINE, ORANGE, SOFT
+from oddsound.report.svg import line, place_axes, short
 from oddsound.scoring.metrics import MAX_FPR
 from oddsound.scoring.omega import Cell, cells, terms
 from oddsound.scoring.table import ANOMALY, NORMAL, ScoreTable
@@ -98,7 +99,6 @@ def distribution_figure(found: Sequence[Scores]) -> Figure:
     sections, domains = (list(dict.fromkeys(getattr(s, a) for s in found)) for a in ("section", "domain"))
     figure = Figure((max(3.4, 3.1 * len(domains)), 0.7 + 1.45 * len(sections)))
     grid = figure.subplots(len(sections), len(domains), squeeze=False, sharex="row", sharey="row")
-    place_axes(figure, 0.55, 0.1, 0.5, 0.6, 0.5)
     shown = set()
     for each in found:
         at = sections.index(each.section), domains.index(each.domain)
@@ -108,6 +108,11 @@ def distribution_figure(found: Sequence[Scores]) -> Figure:
         grid[at].set_visible(False)
     for axes in grid[-1]:
         axes.set_xlabel("anomaly score")
+    for row in grid:
+        row[0].set_ylabel("share")
+        most = max(map(abs, row[0].get_ylim()))
+        row[0].set_ylim(-most, most)
+    place_axes(figure, 0.55, 0.1, 0.5, 0.6, 0.2, 0.5)
     handles, labels = grid[
         sections.index(found[0].section), domains.index(found[0].domain)
     ].get_legend_handles_labels()
@@ -121,19 +126,22 @@ def roc_figure(found: Sequence[Roc]) -> Figure:
     columns = min(3, len(sections))
     rows = -(-len(sections) // columns)
     side, gap = (1.75, 0.5) if columns > 2 else (2.3, 0.6)
-    figure = Figure((0.65 + side * columns + gap * (columns - 1), 0.8 + side * rows + 0.7 * (rows - 1)))
+    below = 0.55 + 0.17 * max(sum(each.cell.section == section for each in found) for section in sections)
+    figure = Figure((0.65 + side * columns + gap * (columns - 1), (side + below + 0.3) * rows))
     for number, section in enumerate(sections):
-        axes = figure.add_subplot(rows, columns, number + 1, title=f"section {section}", aspect="equal")
-        _roc_panel(axes, [each for each in found if each.cell.section == section])
+        axes = figure.add_subplot(
+            rows, columns, number + 1, title=f"section {short(section)}", aspect="equal"
+        )
+        _roc_panel(axes, [each for each in found if each.cell.section == section], side)
         axes.set(xlim=(0, 1), ylim=(0, 1.01), xlabel="false positive rate")
         if number % columns == 0:
             axes.set_ylabel("true positive rate")
-    place_axes(figure, 0.55, 0.1, 0.5, 0.3, gap, 0.7)
+    place_axes(figure, 0.55, 0.1, below, 0.3, gap, below + 0.3)
     return figure
 
 
 def place(section: str, domain: str) -> str:
-    return f"section {section}, {domain or 'all domains'}"
+    return f"section {short(section)}, {short(domain) or 'all domains'}"
 
 
 def _threshold(table: ScoreTable, section: str) -> float | None:
@@ -168,24 +176,22 @@ def _histograms(axes: Axes, each: Scores, bins: Floats) -> None:
     if each.threshold is not None:
         axes.axvline(each.threshold, color=GREEN, lw=1.5, linestyle=(0, (4, 2)), label="threshold")
     axes.set_title(place(each.section, each.domain))
+    axes.xaxis.set_major_locator(MaxNLocator(5))
+    axes.yaxis.set_major_locator(MaxNLocator(4))
     axes.yaxis.set_major_formatter(lambda value, _: f"{100 * abs(value):.0f} %")
 
 
-def _roc_panel(axes: Axes, found: Sequence[Roc]) -> None:
+def _roc_panel(axes: Axes, found: Sequence[Roc], side: float) -> None:
+    """side: of the axes, in inches; what the curves are stands below them."""
     axes.axvspan(0, MAX_FPR, color=SOFT, alpha=0.22, lw=0)
     axes.plot([0, 1], [0, 1], color=SOFT, lw=0.8, linestyle=(0, (2, 2)))
-    for color, each in zip(CURVES, found, strict=False):
-        axes.plot(
-            each.fpr,
-            each.tpr,
-            color=color,
-            label=_legend(each.cell),
-            linestyle="--" if color == ORANGE else "-",
-        )
+    for number, each in enumerate(found):
+        look = line(number) | ({"linestyle": "--"} if number == 1 else {})  # two may lie on each other
+        axes.plot(each.fpr, each.tpr, label=_legend(each.cell), **look)
     axes.set_xticks([0, 0.1, 0.5, 1], ["0", ".1", ".5", "1"])
-    axes.legend(loc="lower right", handlelength=1.4, borderaxespad=0.1)
+    axes.legend(loc="upper left", bbox_to_anchor=(0, -0.45 / side), handlelength=1.8, borderaxespad=0)
 
 
 def _legend(cell: Cell) -> str:
     values = " / ".join("–" if value is None else f"{100 * value:.0f}" for value in (cell.auc, cell.pauc))
-    return f"{cell.domain or 'all'} {values}"
+    return f"{short(cell.domain) or 'all'} {values}"

@@ -14,13 +14,15 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from oddsound.report.palette import BLUE, GREEN, INK, LINE, ORANGE, RED, SOFT
-from oddsound.report.svg import HALO, place_axes
+from oddsound.report.svg import HALO, place_axes, short
 from oddsound.search.space_yaml import Dimension
 
 Point = tuple[int, float]
 """A trial's number and its Ω in %."""
 _FEW = 4
 """Settings that have room beside each other."""
+_MANY = 20
+"""Trials whose lines can be told apart."""
 _CUT, _LONG = 18, 8
 
 
@@ -33,28 +35,41 @@ def running_best(done: Sequence[Point]) -> list[Point]:
 def history_figure(
     done: Sequence[Point],
     stopped: Sequence[Point] = (),
-    failed: Sequence[int] = (),
+    n_failed: int = 0,
     paper: float | None = None,
 ) -> Figure:
-    """Ω by trial, the best so far as steps, and the paper's as a line. All in %."""
-    figure = Figure((4.6, 3.1))
+    """Ω by trial, the best so far as steps, and the paper's as a line, all in %; failed trials, of which no
+    number is kept, after the last one."""
+    numbers = [number for number, _ in (*done, *stopped)]
+    first, last, best = min(numbers), max(numbers), running_best(done)
+    figure = Figure((4.6, 3.2))
     axes = figure.add_subplot(xlabel="trial", ylabel="Ω [%]")
-    place_axes(figure, 0.55, 0.1, 0.9, 0.1)
     axes.scatter(*_columns(done), color=BLUE, s=26, label="finished", zorder=3)
-    best = running_best(done)
-    axes.step(*_columns(best), where="post", color=GREEN, label="best so far")
+    ends = [number for number, _ in best] + [last + 0.5], [omega for _, omega in (*best, best[-1])]
+    axes.step(*ends, where="post", color=GREEN, label="best so far")
     if stopped:
         axes.scatter(*_columns(stopped), edgecolors=SOFT, facecolors="none", s=26, label="stopped early")
     if paper is not None:
         axes.axhline(
             paper, color=ORANGE, linestyle=(0, (5, 2)), label=f"paper, best single model {paper:.2f}"
         )
-    for number in failed:
-        axes.plot([number], [0.03], "x", color=RED, transform=axes.get_xaxis_transform(), clip_on=False)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    if n_failed:
+        _failed(axes, last, n_failed)
+    axes.set_xticks(whole_ticks(first, last))
+    pad = max(0.5, 0.02 * (last + n_failed - first))
+    axes.set_xlim(first - pad, last + n_failed + pad)
     axes.margins(y=0.12)
+    below = 0.62 + 0.17 * -(-len(axes.get_legend_handles_labels()[0]) // 2)
+    figure.set_figheight(2.2 + below)
+    place_axes(figure, 0.55, 0.1, below, 0.1)
     figure.legend(loc="lower center", ncols=2)
     return figure
+
+
+def whole_ticks(first: float, last: float) -> list[float]:
+    """Marks at whole numbers from `first` to `last`, at one of them at least."""
+    ticks = MaxNLocator(integer=True, min_n_ticks=1).tick_values(first - 0.5, last + 0.5)
+    return [tick for tick in ticks if first <= tick <= last]
 
 
 def importance_figure(shares: Mapping[str, float]) -> Figure:
@@ -101,16 +116,20 @@ def slice_figure(
 def parallel_figure(
     dimensions: Mapping[str, Dimension], points: Sequence[Mapping[str, Any]], omegas: Sequence[float]
 ) -> Figure:
-    """A line a trial through its settings and its Ω in %; the best one stands out, the better the bolder."""
+    """A line a trial through its settings and its Ω in %; the best one stands out, the better the bolder,
+    and of many only the better ones are seen."""
     figure = Figure((6.2, 2.9), layout="constrained")
     axes = figure.add_subplot(xlim=(-0.15, len(dimensions) + 0.3), ylim=(-0.1, 1.06), yticks=[])
     axes.spines[["left", "bottom"]].set_visible(False)
     low, high = min(omegas), max(omegas)
-    for place, omega in sorted(enumerate(omegas), key=lambda each: each[1]):
+    best, faint = omegas.index(high), min(0.7, max(0.1, _MANY / len(omegas)))
+    for place, omega in sorted(enumerate(omegas), key=lambda each: (each[0] == best, each[1])):
         up = (omega - low) / (high - low) if high > low else 1.0
         heights = [_height(dimension, points[place][name]) for name, dimension in dimensions.items()]
-        color, width = (ORANGE, 2.4) if omega == high else (BLUE, 1.2)
-        axes.plot(range(len(dimensions) + 1), [*heights, up], color=color, lw=width, alpha=0.35 + 0.65 * up)
+        color, width, alpha = (
+            (ORANGE, 2.4, 1.0) if place == best else (BLUE, 1.2, faint + (0.9 - faint) * up**4)
+        )
+        axes.plot(range(len(dimensions) + 1), [*heights, up], color=color, lw=width, alpha=alpha)
     for place, dimension in enumerate(dimensions.values()):
         _axis(axes, place, _marks(dimension))
     _axis(
@@ -125,14 +144,16 @@ def parallel_figure(
     return figure
 
 
-def short(name: str, length: int = 26) -> str:
-    """A long name by its end, which tells it apart."""
-    return name if len(name) <= length else f"…{name[1 - length :]}"
-
-
 def value_text(value: Any) -> str:
     """A setting's value as a reader wants it: numbers to four digits."""
     return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _failed(axes: Axes, last: int, count: int) -> None:
+    """Crosses at the foot of the axes, apart from the trials that have a place in it."""
+    axes.axvline(last + 0.5, color=LINE, lw=1)
+    places, heights = range(last + 1, last + 1 + count), [0.05] * count
+    axes.plot(places, heights, "x", color=RED, transform=axes.get_xaxis_transform(), label="failed")
 
 
 def _columns(points: Sequence[Point]) -> tuple[list[int], list[float]]:
@@ -187,15 +208,17 @@ def _ticks(axes: Axes, dimension: Dimension) -> None:
         axes.set_xticks(
             range(len(dimension.choices)), [short(value_text(v), _CUT) for v in dimension.choices]
         )
-        axes.margins(x=0.15)
+        axes.set_xlim(-0.5, len(dimension.choices) - 0.5)
         if _is_long(dimension):
             axes.tick_params(axis="x", labelrotation=30)
         return
+    low, high = _ends(dimension)
     if dimension.log:
         axes.set_xscale("log")
         axes.minorticks_off()
-        low, high = _ends(dimension)
-        marks = [low, float(f"{math.sqrt(low * high):.2g}"), high]
-        axes.set_xticks(marks, [value_text(mark) for mark in marks])
-    else:
-        axes.xaxis.set_major_locator(MaxNLocator(5))
+    middle = math.sqrt(low * high) if dimension.log else (low + high) / 2
+    marks = sorted({low, float(f"{middle:.2g}"), high})
+    axes.set_xticks(marks, [value_text(mark) for mark in marks])
+    if high > low:
+        pad = (high / low) ** 0.06 if dimension.log else 0.06 * (high - low)
+        axes.set_xlim(*((low / pad, high * pad) if dimension.log else (low - pad, high + pad)))

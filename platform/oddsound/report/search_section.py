@@ -39,28 +39,30 @@ def search_section(of: MachineRun, at: Place) -> Child:
 def _history(of: MachineRun, at: Place) -> Html:
     done = [(t.number or 0, 100 * (t.omega or 0.0)) for t in of.done]
     stopped = [(t.number or 0, 100 * (t.omega or 0.0)) for t in of.of("stopped")]
-    failed = [t.number for t in of.of("failed") if t.number is not None]
+    n_failed = len(of.of("failed"))
     paper = PAPER[BEST_SINGLE].omega.get(of.machine)
     omegas, best = [omega for _, omega in done], of.best
     says = f"Ω of {len(done)} finished trials of {of.machine}, from {min(omegas):.2f} to {max(omegas):.2f} %"
     says += f"; {best.title} is the best" if best else ""
     says += f"; {len(stopped)} were stopped early" if stopped else ""
+    says += f"; {n_failed} failed" if n_failed else ""
     says += f"; the paper's best single model has {paper:.2f} %" if paper is not None else ""
-    remark = None if paper is not None else "The paper has no such machine type."
+    remarks = [] if paper is not None else ["The paper has no such machine type."]
+    remarks += ["Failed trials keep no number and stand after the last."] if n_failed else []
     return drawn(
-        history_figure(done, stopped, failed, paper),
+        history_figure(done, stopped, n_failed, paper),
         at.id("history"),
         "Ω by trial",
         f"{says}.",
         "history",
-        remark,
+        " ".join(remarks) or None,
     )
 
 
 def _settings(of: MachineRun, at: Place, notes: list[str]) -> Iterator[Html]:
     points = of.points()
     values, omegas = [point for _, point in points], [100 * (trial.omega or 0.0) for trial, _ in points]
-    best = max(range(len(omegas)), key=omegas.__getitem__)
+    best = omegas.index(max(omegas))
     at_best = ", ".join(f"{name} {value_text(value)}" for name, value in values[best].items())
     shares = importances(of.dimensions, values, omegas)
     if shares:

@@ -74,26 +74,30 @@ figure.wide {{ flex-basis: 36rem; }}
 figcaption {{ color: var(--soft); font-size: .875rem; max-width: 60ch; overflow-wrap: anywhere; }}
 figcaption b {{ color: var(--ink); display: block; }}
 .scroll + figure, p + figure {{ margin-top: 1.5rem; }}
-.pan {{ overflow-x: auto; }}
+.pan {{ overflow-x: auto; }} .pan:focus-visible {{ outline: 3px solid var(--soft); }}
 svg.plot {{ display: block; max-width: 100%; height: auto; font-family: inherit; }}
 .halo text {{ paint-order: stroke; stroke: var(--paper); stroke-width: 3px; }}
 audio {{ display: block; width: 100%; max-width: 30rem; margin: .25rem 0; }}
-.lacking {{ border-left: 4px solid var(--gold); padding: .25rem .75rem; max-width: 75ch; }}
+.lacking {{ border-left: 4px solid var(--gold); padding: .25rem .75rem; margin: 1rem 0; max-width: 75ch; }}
 .lacking p, .lacking ul {{ margin: .25rem 0; }}
 table.words td {{ text-align: left; white-space: normal; overflow-wrap: anywhere; vertical-align: top; }}
 table.words {{ width: auto; }}
-td.word {{ text-align: left; white-space: normal; min-width: 12rem; overflow-wrap: anywhere; }}
+th.word, td.word {{ text-align: left; }}
+td.word {{ white-space: normal; min-width: 12rem; overflow-wrap: anywhere; }}
 th button {{ all: unset; cursor: pointer; }}
 th button:focus-visible {{ outline: 2px solid var(--blue); outline-offset: 2px; }}
 th[aria-sort] button::after {{ content: " ▲"; }}
 th[aria-sort=descending] button::after {{ content: " ▼"; }}
 .fit {{ width: fit-content; max-width: 100%; }}
 .fit table {{ width: auto; }} .fit th, .fit td {{ padding: .3rem .6rem; }}
-@media screen and (max-width: 40rem) {{ .pan svg.plot {{ max-width: none; width: 34rem; }} }}
+@media screen and (max-width: 40rem) {{ .scroll caption {{ position: sticky; left: 0; width: fit-content;
+  max-width: calc(100vw - 2rem); }} .pan svg.plot {{ max-width: none; width: 34rem; }} }}
 @page {{ size: A4; margin: 12mm; }}
 @media print {{ section {{ break-inside: auto; }} figure, tr, pre {{ break-inside: avoid; }}
   h2, h3 {{ break-after: avoid; }} .fit table {{ font-size: 7.5pt; }}
-  .fit th, .fit td {{ padding: 1pt 3pt; }} .fit thead th {{ white-space: normal; overflow-wrap: anywhere; }}
+  .fit th, .fit td {{ padding: 1pt 3pt; }} .fit thead th {{ white-space: normal; }}
+  th button {{ display: contents; }} td code {{ display: inline-block; min-width: 8.1ch; white-space: normal;
+  overflow-wrap: anywhere; }}
   nav, audio {{ display: none; }} .figures {{ gap: 5mm; }}
   figure {{ flex-basis: 85mm; }} figure.wide {{ flex-basis: 120mm; }}
   summary {{ list-style: none; break-after: avoid; }} td.word {{ min-width: 0; }} }}

@@ -12,14 +12,16 @@ import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 from xml.etree import ElementTree
 
 from matplotlib import style
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from oddsound.report.html import Html, visible
-from oddsound.report.palette import INK, LINE, STAND_INS
+from oddsound.report.palette import CURVES, INK, LINE, STAND_INS
 
 HALO = "halo"
 """The gid of text that stands on lines."""
@@ -70,16 +72,51 @@ def drawing() -> Iterator[None]:
 
 
 def place_axes(figure: Figure, left: float, right: float, bottom: float, top: float, *gaps: float) -> None:
-    """Margins, and the gaps between panels across and down, in inches.
+    """Margins, and the gaps between panels across and down, in inches; what stands at the left of a panel
+    has at least the room that it needs. To be called when everything is drawn.
 
     Where they are known matplotlib needn't measure every text, which takes longer than drawing it.
     """
     width, height = figure.get_size_inches()
+    firsts, others = _columns(figure)
+    left = max([left, *map(_room, firsts)])
     figure.subplots_adjust(left / width, bottom / height, 1 - right / width, 1 - top / height)
     across, down = figure.axes[0].get_subplotspec().get_gridspec().get_geometry()[::-1]  # type: ignore[union-attr]
     if gaps:
-        wide, high = (width - left - right + gaps[0]) / across, (height - bottom - top + gaps[-1]) / down
-        figure.subplots_adjust(wspace=gaps[0] / (wide - gaps[0]), hspace=gaps[-1] / (high - gaps[-1]))
+        gap = max([gaps[0], *(0.1 + _room(axes) for axes in others)])
+        wide, high = (width - left - right + gap) / across, (height - bottom - top + gaps[-1]) / down
+        figure.subplots_adjust(wspace=gap / (wide - gap), hspace=gaps[-1] / (high - gaps[-1]))
+
+
+def _columns(figure: Figure) -> tuple[list[Axes], list[Axes]]:
+    """The panels of the first column, and the others."""
+    places = [(axes.get_subplotspec(), axes) for axes in figure.axes]
+    panels = [(place.colspan.start, axes) for place, axes in places if place is not None]
+    return [axes for column, axes in panels if not column], [axes for column, axes in panels if column]
+
+
+def _room(axes: Axes) -> float:
+    """Inches at the left of a panel: its ticks' names by their length, and the axis' name."""
+    low, high = sorted(axes.get_ylim())
+    ticks = [tick for tick in axes.get_yticks() if low <= tick <= high]
+    names = axes.yaxis.get_major_formatter().format_ticks(ticks)
+    if not axes.yaxis.get_tick_params().get("labelleft", True):
+        names = []
+    widest = max((len(name) - 0.5 * name.count(".") for name in names), default=0.0)
+    return 0.1 + 0.08 * widest + (0.21 if axes.get_ylabel() else 0.0)
+
+
+def line(place: int) -> dict[str, Any]:
+    """How the curve at a place is drawn: each colour in turn, and then again in dashes and in dots."""
+    style = ("-", "--", ":")[place // len(CURVES) % 3]
+    return {"color": CURVES[place % len(CURVES)], "linestyle": style}
+
+
+def short(name: str, length: int = 26) -> str:
+    """What a figure has room for of a name that somebody gave: spelt out as on the page, on one line, a long
+    one by its end, which tells it apart."""
+    name = " ".join(visible(name).split("\n"))
+    return name if len(name) <= length else f"…{name[1 - length :]}"
 
 
 def inline_svg(figure: Figure, name: str, label: str) -> Html:
@@ -87,7 +124,7 @@ def inline_svg(figure: Figure, name: str, label: str) -> Html:
     shows, with its key numbers, for those who don't see it. To be called in `drawing()`."""
     stream = io.StringIO()
     FigureCanvasSVG(figure).print_svg(stream, metadata={"Date": None})  # type: ignore[no-untyped-call]
-    root = ElementTree.fromstring(stream.getvalue())
+    root = ElementTree.fromstring(visible(stream.getvalue()))  # whatever text it holds, it is XML
     _strip(root)
     for each in root.iter():
         _attributes(each)

@@ -15,6 +15,7 @@ from oddsound.recipes import is_efficientnet
 from oddsound.report.run_folder import MachineRun, Trial
 from oddsound.scoring.bootstrap import N_RESAMPLES, Interval, bootstrap
 from oddsound.scoring.table import Shared
+from oddsound.search.record import RunRecord
 
 MEAN = "mean"
 
@@ -50,6 +51,13 @@ class Systems:
     systems: tuple[SystemFigures, ...] = ()
     source: str = ""
     lacking: tuple[str, ...] = field(default_factory=tuple)
+
+
+def pinned_of(record: RunRecord) -> list[str]:
+    """The machine types whose systems all have S1's scores, as the run was asked for them."""
+    options = record.command.get("options")
+    pinned = options.get("pinned") if isinstance(options, Mapping) else None
+    return [str(name) for name in pinned] if isinstance(pinned, list) else []
 
 
 def read_systems(run: Path, machines: Sequence[MachineRun], pinned: Sequence[str] = ()) -> Systems:

@@ -6,15 +6,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import NullFormatter
 
-from oddsound.report.palette import BLUE, CURVES
+from oddsound.report.palette import BLUE
 from oddsound.report.run_folder import is_number
-from oddsound.report.svg import place_axes
+from oddsound.report.search_figures import whole_ticks
+from oddsound.report.svg import line, place_axes, short
 
 Curve = tuple[list[float], list[float]]
 """Epochs and values."""
 OMEGA = "omega"
+_BESIDE = 4
+"""Names of losses that have room beside each other."""
 
 
 def curves(history: Sequence[Mapping[str, Any]]) -> dict[str, Curve]:
@@ -40,20 +43,24 @@ def loss_figure(found: Mapping[str, Curve]) -> Figure:
     figure = Figure((4.6, 0.9 + (2.2 if losses else 0) + (1.0 if OMEGA in found else 0)))
     ratios = [3, 1.5][:panels] if losses else [1]
     grid = figure.subplots(panels, 1, squeeze=False, sharex=True, height_ratios=ratios)[:, 0]
-    place_axes(figure, 0.65, 0.1, 0.5, 0.4, 0.15)
-    for color, (key, (epochs, values)) in zip(CURVES, losses.items(), strict=False):
-        grid[0].plot(epochs, values, color=color, label=_short(key), marker="." if len(epochs) < 20 else None)
+    for place, (key, (epochs, values)) in enumerate(losses.items()):
+        marker = "." if len(epochs) < 20 else None
+        grid[0].plot(epochs, values, label=_loss(key), marker=marker, **line(place))
     if losses:
         grid[0].set_ylabel("loss")
         if _is_wide([value for _, values in losses.values() for value in values]):
             grid[0].set_yscale("log")
-        figure.legend(loc="upper center", ncols=4, columnspacing=1.2, handlelength=1.4)
+            grid[0].yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+            grid[0].yaxis.set_minor_formatter(NullFormatter())
+        figure.legend(loc="upper center", ncols=_BESIDE, columnspacing=1.2, handlelength=1.4)
     if OMEGA in found:
         grid[-1].plot(*found[OMEGA], color=BLUE, marker="o")
         grid[-1].set_ylabel("Ω [%]")
         grid[-1].margins(y=0.2)
     grid[-1].set_xlabel("epoch")
-    grid[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
+    epochs = [epoch for epochs, _ in found.values() for epoch in epochs]
+    grid[-1].set_xticks(whole_ticks(min(epochs), max(epochs)))
+    place_axes(figure, 0.65, 0.1, 0.5, 0.2 + 0.2 * max(1, -(-len(losses) // _BESIDE)), 0.15)
     return figure
 
 
@@ -62,5 +69,5 @@ def _is_wide(values: Sequence[float]) -> bool:
     return min(values) > 0 and max(values) > 30 * min(values)
 
 
-def _short(key: str) -> str:
-    return key.partition("/")[2].replace("_", " ") or key
+def _loss(key: str) -> str:
+    return short(key.partition("/")[2].replace("_", " ") or key)

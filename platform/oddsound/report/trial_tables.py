@@ -11,10 +11,9 @@ _ENDED_OTHERWISE = ("failed", "stopped", "unfinished", "damaged", "other recordi
 
 
 def trials_table(of: MachineRun) -> Html:
-    settings = dict(of.points_by_trial())
-    heads = ["trial", "Ω [%]", "last epoch", "best epoch by labels", "best epoch"]
+    heads = ["trial", "Ω [%]", "Ω, last epoch", "Ω, best epoch by labels", "best epoch"]
     heads += [*of.dimensions, "state", "training [s]", "identity"]
-    rows = [_trial_row(of, trial, settings.get(trial.identity, {})) for trial in of.trials]
+    rows = [_trial_row(of, trial, of.settings(trial)) for trial in of.trials]
     name = f"Trials of {of.machine}"
     return table(
         f"{name}: Ω in %, of the epoch that counts, and by either choice of the epoch.", heads, rows, name

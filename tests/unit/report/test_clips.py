@@ -19,6 +19,7 @@ from oddsound.report.clips import (
     band_centres,
     choose,
     flac_uri,
+    origins,
     read_recording,
     recorded_tests,
     spectrogram_figure,
@@ -84,6 +85,32 @@ def test_bands_lie_where_the_mel_scale_has_them() -> None:
     assert centres.shape == (128,)
     expected = 700 * (10 ** (np.linspace(0, 2595 * np.log10(1 + 8000 / 700), 130)[1:-1] / 2595) - 1)
     assert np.abs(centres[40:] / expected[40:] - 1).max() < 0.02
+
+
+TABLE = """file,recording,start_s,seconds,label,made_up
+press/train/section_00_source_train_normal_0000.wav,press/normal/a.wav,0,2.5,normal,0
+press/source_test/section_00_source_test_anomaly_0001.wav,"press/normal/b, c.wav",10,2,anomaly,1
+mill/source_test/section_00_source_test_anomaly_0001.wav,mill/d.wav,0,2,anomaly,0
+"""
+
+
+def test_clips_of_plain_folders_are_seconds_of_recordings(tmp_path: Path) -> None:
+    (tmp_path / "clips.csv").write_text(TABLE)
+    found = origins(tmp_path, "press")
+    assert found.keys() == {
+        "section_00_source_train_normal_0000.wav",
+        "section_00_source_test_anomaly_0001.wav",
+    }
+    origin = found["section_00_source_test_anomaly_0001.wav"]
+    assert origin.recording == "press/normal/b, c.wav"
+    assert str(origin) == "10 to 12 s, with a made-up fault"
+
+
+@pytest.mark.parametrize("content", [None, "", "file,when\nx,y\n", TABLE.replace("10,2,", "ten,2,"), "\x00"])
+def test_without_such_a_table_no_origin_is_made_up(content: str | None, tmp_path: Path) -> None:
+    if content is not None:
+        (tmp_path / "clips.csv").write_text(content)
+    assert origins(tmp_path, "press") == {}
 
 
 def test_recordings_that_are_gone_are_said(small_data: Path, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from tests.unit.report.runs import POINTS, begin, machines_of
 
-from oddsound.report.run_folder import best_scores, read_machines, set_aside, tidied
+from oddsound.report.run_folder import STATES, best_scores, read_machines, set_aside, tidied
 from oddsound.report.run_page import Asked, run_page
 from oddsound.search.record import read_record
 
@@ -45,6 +45,10 @@ def test_the_best_one_is_of_the_finished_on_the_runs_recordings(made_run: Path) 
 def test_the_searched_settings_of_each_trial(made_run: Path) -> None:
     fan = machines_of(made_run)["fan"]
     assert len(fan.points()) == len(POINTS)
+    assert {trial.state for trial in fan.trials} == set(STATES)
+    assert all(fan.settings(trial).items() >= POINTS[0].items() for trial in fan.trials[5:]), (
+        "that failed too"
+    )
     for (_, values), point in zip(fan.points(), POINTS, strict=True):
         assert values.keys() == fan.dimensions.keys() and values.items() >= point.items()
 

@@ -6,18 +6,30 @@ import json
 import re
 import shutil
 from dataclasses import replace
+from html import escape
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.unit.report.hostile import CLIP, DATASET, SCRIPT, SCRIPT_MACHINE, hostile_run
-from tests.unit.report.runs import DIGEST, POINTS, begin, finished_trial, scores, space, whole_run
+from tests.unit.report.runs import (
+    DIGEST,
+    POINTS,
+    begin,
+    begun_trial,
+    finished_trial,
+    scores,
+    space,
+    whole_run,
+)
 from tests.unit.report.test_html import Read
 
 from oddsound.recordings.index import index_folder
-from oddsound.report.again import FIRST, RECIPES
+from oddsound.report.again import RECIPES, first
+from oddsound.report.formats import OWN
 from oddsound.report.run_page import Asked, run_page, write_report
 from oddsound.search.record import read_record
+from oddsound.training.bundle import Stop
 
 COMMAND = "oddsound search data --out RUN"
 
@@ -86,13 +98,15 @@ def test_failures_have_their_reasons(read: Read) -> None:
         assert reason in read.said
     assert "trained on other recordings than the run has now" in read.said
     assert "result.json: can't be read" in read.said
+    assert "Failed trials keep no number and stand after the last." in read.said
+    assert any("; 1 failed;" in (a.get("aria-label") or "") for tag, a in read.elements if tag == "svg")
     assert "node-7" in read.said and "torch 2.11.0" in read.said and COMMAND in read.said
 
 
 def test_a_machine_type_without_finished_trials(read: Read) -> None:
     assert "No trial has finished yet, so there is nothing to draw." in read.said
     assert "pump: no finished trial to build a system of" in read.said
-    assert "The search isn't over" in read.said
+    assert "The search isn't over: oddsound search --resume run," in read.said
     assert "No importances: they need 4 finished trials at least" in read.said, "valve has one"
 
 
@@ -105,6 +119,8 @@ def test_hostile_names_are_inert_and_visible(small_data: Path, tmp_path: Path) -
     assert not any(name.startswith("on") for _, attributes in read.elements for name in attributes)
     for name in (SCRIPT, CLIP, DATASET, SCRIPT_MACHINE, "\\u202egnp.exe\\u200f", "\\u202enaf"):
         assert name in read.said, name
+    drawn = re.findall(r"<text[^>]*>([^<]*)</text>", page)
+    assert r"a\x00\x1b\u202e" in drawn and r"a\x00\x1b\u202e\udcff" in drawn
     labels = [attributes["aria-label"] or "" for tag, attributes in read.elements if tag == "audio"]
     assert f"Recording {CLIP}" in labels
     assert not re.search("[\u202e\u200f]", page)
@@ -132,6 +148,33 @@ def test_one_recording_that_is_gone_is_named(small_data: Path, tmp_path: Path) -
     read = Read(page_of(run, ("valve",), audio=True))
     assert "no longer among the recordings" in read.said or "not a WAV" in read.said
     assert "Losses by epoch" in read.said
+
+
+def test_clips_of_plain_folders_have_the_names_of_their_recordings(small_data: Path, tmp_path: Path) -> None:
+    data = tmp_path / "recordings" / "0123"
+    shutil.copytree(small_data / "valve", data / "valve")
+    lines = [
+        f"{path.relative_to(data)},valve/anomaly/{path.name[11:]},3.5,1,anomaly,0"
+        for path in sorted((data / "valve").glob("*_test/*.wav"))
+    ]
+    head = "file,recording,start_s,seconds,label,made_up"
+    (data / "clips.csv").write_text("\n".join([head, *lines]))
+    run, valve = begin(tmp_path / "run", data, ("valve",)), space("valve")
+    table = scores("valve", index_folder(data).of("valve"), 0, 1.0)
+    finished_trial(run, valve.trial(valve.paper, 0), 0, table)
+    said = Read(page := page_of(run, audio=True)).said
+    assert "section_0" not in said and said.count("3.5 to 4.5 s") == 4
+    assert 'aria-label="Recording valve/anomaly/' in page and "recordings/0123/clips.csv" in said
+
+
+def test_machines_that_the_paper_lacks_have_no_table1(small_data: Path, tmp_path: Path) -> None:
+    shutil.copytree(small_data / "fan", tmp_path / "data" / "press")
+    run, press = begin(tmp_path / "run", tmp_path / "data", ("press",)), space("press")
+    table = scores("press", index_folder(tmp_path / "data").of("press"), 0, 1.0)
+    finished_trial(run, press.trial(press.paper, 0), 0, table)
+    read = Read(page_of(run))
+    assert "The paper's Table 1 has none of these machine types." in read.said
+    assert "+ Median Filter" not in read.said and "that are fused by default: press 1." in read.said
 
 
 def test_without_a_target_domain(small_data: Path, tmp_path: Path) -> None:
@@ -186,6 +229,26 @@ def test_spaces_of_other_kinds(begun: Any, said: str, small_data: Path, tmp_path
     assert "Ω by trial" in read.said and "+ Median Filter" in read.said
 
 
+def test_a_search_is_over_when_as_many_as_wanted_have_ended(small_data: Path, tmp_path: Path) -> None:
+    run = begin(tmp_path / "run", small_data, ("fan",))
+    for number, point in enumerate(POINTS):
+        begun_trial(run, space("fan").trial(point, 0)).write_stop(Stop(number, 1, 1, 0.41))
+    assert "isn't over" not in Read(page_of(run)).said
+    begun_trial(run, space("fan").trial(POINTS[0], 1)).write("failure.json", {"reason": "no memory"})
+    assert "isn't over" not in Read(page_of(run)).said
+    shutil.rmtree(next((run / "trials" / "fan").glob("*/stopped.json")).parent)
+    assert "isn't over" in Read(page_of(run)).said, "as status has it"
+
+
+def test_whose_omega_table1_has_is_said(page: str) -> None:
+    assert f"percentage points. {escape(OWN)}</caption>" in page
+
+
+def test_heads_stand_above_their_words(page: str) -> None:
+    heads = '<th scope="col" class="word">{}</th>'
+    assert all(heads.format(name) in page for name in ("trial", "state", "why", "machine type"))
+
+
 def test_a_run_that_has_only_begun_has_a_page(small_data: Path, tmp_path: Path) -> None:
     run = begin(tmp_path / "run", small_data, ("fan", "valve"))
     read = Read(page_of(run))
@@ -202,15 +265,33 @@ def test_it_is_written_whole(made_run: Path, tmp_path: Path) -> None:
     size = write_report(made_run, record, asked, path, told.append)
     assert path.stat().st_size == size and told == ["systems", "valve"]
     assert [each.name for each in path.parent.iterdir()] == ["page.html"]
-    assert "oddsound report RUN --machines valve --no-audio" in path.read_text()
+    assert f"oddsound report {made_run.name} --machines valve --no-audio" in path.read_text()
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.key)
-def test_what_the_page_says_makes_a_figure_again(recipe: Any, made_run: Path) -> None:
+def test_what_the_page_says_makes_a_figure_again(
+    recipe: Any, made_run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     names: dict[str, Any] = {}
-    code = f"{FIRST}\n{recipe.code}".replace("RUN", str(made_run)).replace("MACHINE", "fan")
-    exec(code, names)
+    monkeypatch.chdir(made_run.parent)
+    exec(f"{first(made_run.name, ['fan', 'valve'])}\n{recipe.code}", names)
     assert names["found"]
+
+
+def test_the_means_over_the_machine_types_are_made_again(
+    made_run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(made_run.parent)
+    record, names = read_record(made_run), dict[str, Any]()
+    systems = next(recipe for recipe in RECIPES if recipe.key == "systems")
+    exec(f"{first(made_run.name, list(record.machines))}\n{systems.code}", names)
+    mean = names["means"]["S1"]
+    shown = f"{100 * mean.estimate:.2f} ({100 * mean.lower:.2f}–{100 * mean.upper:.2f})"
+    assert shown in page_of(made_run) and names["found"][0].machines.keys() == {"fan", "valve"}
+
+
+def test_what_the_page_names_can_be_called_anything() -> None:
+    compile(first("it's {run}\n\x1b", ['"', "'"]), "recipe", "exec")
 
 
 def test_other_choices_of_the_epoch(made_run: Path, tmp_path: Path) -> None:

@@ -7,10 +7,10 @@ import pytest
 from tests.unit.scoring.tables import score_table
 
 from oddsound.errors import ScoreError
-from oddsound.report.score_figures import distribution_figure, distributions, heat_map, roc_figure, rocs
+from oddsound.report.score_figures import Roc, distribution_figure, distributions, heat_map, roc_figure, rocs
 from oddsound.report.svg import drawing, inline_svg
 from oddsound.scoring.metrics import MAX_FPR
-from oddsound.scoring.omega import cells
+from oddsound.scoring.omega import Cell, cells
 from oddsound.scoring.table import ANOMALY, ScoreTable
 from oddsound.scoring.threshold import gamma_threshold
 
@@ -74,6 +74,14 @@ def test_they_can_be_drawn(table: ScoreTable) -> None:
             distribution_figure(distributions(table)),
         ):
             assert inline_svg(figure, "x", "label").count("<path") > 3
+
+
+def test_every_domain_has_a_curve_however_many_there_are() -> None:
+    ends = np.array([0.0, 1.0])
+    found = [Roc(Cell("fan", "00", f"d{n}", 0.6, 0.5, 2, 2), ends, ends) for n in range(8)]
+    with drawing():
+        made = inline_svg(roc_figure(found), "x", "label")
+    assert all(f">d{n} 60 / 50<" in made for n in range(8))
 
 
 def test_the_heat_map_has_every_figure() -> None:

@@ -1,18 +1,22 @@
 """Histories, settings and importances of made-up trials."""
 
+import re
 from typing import Any
 
+import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
+from oddsound.report.palette import ORANGE
 from oddsound.report.search_figures import (
     _height,
     history_figure,
     importance_figure,
     parallel_figure,
     running_best,
-    short,
     slice_figure,
     value_text,
+    whole_ticks,
 )
 from oddsound.report.svg import drawing, inline_svg
 from oddsound.search.space_yaml import Dimension
@@ -56,12 +60,45 @@ def test_settings_are_drawn_whatever_they_are_called(omegas: list[float]) -> Non
             assert ">$x$<" in made
 
 
+def texts(figure: Figure) -> list[str]:
+    return re.findall(r"<text[^>]*>([^<]*)</text>", inline_svg(figure, "x", "label"))
+
+
 def test_one_trial_has_a_history() -> None:
     with drawing():
-        made = inline_svg(history_figure([(0, 61.0)], [(1, 40.0)], [2], 71.72), "x", "label")
-    assert "paper, best single model 71.72" in made and "stopped early" in made
+        made = texts(history_figure([(0, 61.0)], [(1, 40.0)], 2, 71.72))
+        assert {"paper, best single model 71.72", "stopped early", "failed"} <= set(made)
+        alone = history_figure([(0, 61.0)])
+        (best,) = alone.axes[0].lines
+        assert np.ptp(best.get_xdata()) == 0.5, "a line that can be seen"
+        made = texts(alone)
+    assert made[:2] == ["0", "trial"] and not {"failed", "stopped early"} & set(made)
+
+
+def test_failed_trials_stand_after_the_last_one() -> None:
     with drawing():
-        assert "paper" not in inline_svg(history_figure([(0, 61.0)]), "x", "label")
+        axes = history_figure([(0, 61.0), (3, 60.0)], n_failed=2).axes[0]
+    crosses = next(line for line in axes.lines if line.get_label() == "failed")
+    assert list(crosses.get_xdata()) == [4, 5] and max(axes.get_xticks()) == 3
+
+
+@pytest.mark.parametrize(("ends", "ticks"), [((0, 0), [0]), ((0, 2), [0, 1, 2]), ((7, 8), [7, 8])])
+def test_marks_at_whole_numbers(ends: tuple[int, int], ticks: list[int]) -> None:
+    assert whole_ticks(*ends) == ticks
+
+
+def test_a_setting_is_shown_in_its_whole_range() -> None:
+    with drawing():
+        made = slice_figure(DIMENSIONS, POINTS[:1], [60.0])
+        assert {"0.01", "0.1", "1", "0", "0.2", "0.4"} <= set(texts(made))
+    for axes, (low, high) in zip(made.axes, [(0.01, 1), (0, 0.4), (0, 2)], strict=False):
+        assert axes.get_xlim()[0] < low and axes.get_xlim()[1] > high
+
+
+def test_of_trials_that_are_as_good_one_is_the_best() -> None:
+    with drawing():
+        axes = parallel_figure(DIMENSIONS, POINTS, [60.0, 60.0]).axes[0]
+    assert [line.get_color() for line in axes.lines].count(ORANGE) == 1
 
 
 def test_importances_are_bars_with_their_shares() -> None:
@@ -70,6 +107,5 @@ def test_importances_are_bars_with_their_shares() -> None:
     assert ">76 %<" in made and ">24 %<" in made and "&lt;b&gt;" in made
 
 
-def test_long_names_keep_their_ends() -> None:
-    assert short("augment.time_mask_frames", 12) == "…mask_frames"
+def test_numbers_have_four_digits() -> None:
     assert value_text(0.123456) == "0.1235" and value_text("x") == "x"

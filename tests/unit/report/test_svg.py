@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 from matplotlib.figure import Figure
 
 from oddsound.report.palette import BLUE, INK, ORANGE
-from oddsound.report.svg import HALO, drawing, inline_svg
+from oddsound.report.svg import HALO, drawing, inline_svg, short
 
 
 def figure(title: str = "a title") -> Figure:
@@ -44,6 +44,16 @@ def test_text_stays_text_whatever_it_says() -> None:
     texts = [each.text for each in ElementTree.fromstring(svg(title=title)).iter("text")]
     assert title in texts and "on a line" in texts
     assert "font-family" not in svg()
+
+
+def test_what_no_reader_would_see_is_spelt_out() -> None:
+    texts = [each.text for each in ElementTree.fromstring(svg(title="a\x00b\x1bc\u202ed")).iter("text")]
+    assert r"a\x00b\x1bc\u202ed" in texts
+
+
+def test_long_names_keep_their_ends() -> None:
+    assert short("augment.time_mask_frames", 12) == "…mask_frames"
+    assert short("two\nlines\x1b") == r"two lines\x1b" and short("\udcff" * 9) == "…f" + r"\udcff" * 4
 
 
 def test_ids_are_unique_over_figures_and_all_that_is_referred_to_is_there() -> None:
