@@ -31,7 +31,7 @@ def of_kind(kind: type[Kind], document: Any) -> Kind:
     if not isinstance(document, dict):
         raise ValueError(f"expected a mapping, got {type(document).__name__}")
     try:
-        made: Kind = _adapters[kind].validate_python(document)
+        made: Kind = _adapters[kind].validate_json(json.dumps(document), strict=True)
     except ValidationError as error:
         raise ValueError("; ".join(_said(each) for each in error.errors()[:3])) from error
     return made

@@ -38,9 +38,7 @@ def report(run: Path, out: Path | None, machines: list[str] | None, no_audio: bo
 
     record = read_record(run)
     refuse_unwritable(out)
-    from oddsound.report.run_folder import tidied  # seconds, which a wrong path needn't wait for
-
-    record, path = tidied(record), out or run / "report.html"
+    path = out or run / "report.html"
     size = _write(run, record, _among(machines, record, run), path, audio=not no_audio)
     talk(f"{size / 1e6:.1f} MB")
     click.echo(path)
@@ -48,12 +46,11 @@ def report(run: Path, out: Path | None, machines: list[str] | None, no_audio: bo
 
 def report_at_end(run: Path) -> None:
     """The page of a run that has just ended. It is no reason for a run to fail: what goes wrong is said."""
-    from oddsound.report.run_folder import tidied
     from oddsound.search.record import read_record
 
     path = run / "report.html"
     try:
-        record = tidied(read_record(run))  # as it was written, which is what `oddsound report` will read
+        record = read_record(run)  # as it was written, which is what `oddsound report` will read
         _write(run, record, list(record.machines), path, audio=True)
     except Exception as error:  # a plotting library has as many errors as plots
         warn(f"no report: {type(error).__name__}: {error}; `{typed('report', run)}` tries again")

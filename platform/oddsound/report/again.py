@@ -27,7 +27,7 @@ from oddsound.report.systems import pinned_of, read_systems
 from oddsound.search.importance import importances; from oddsound.search.record import read_record
 
 run, machine = Path({run!r}), {machine!r}
-record = tidied(read_record(run))
+record = read_record(run)
 machines = read_machines(run, record, {machines!r})
 of = next(each for each in machines if each.machine == machine)
 best, points = of.best, of.points()"""

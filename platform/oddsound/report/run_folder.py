@@ -115,25 +115,6 @@ class MachineRun:
         return bool(values) and all(_inside(each, values.get(name)) for name, each in self.dimensions.items())
 
 
-def tidied(record: RunRecord) -> RunRecord:
-    """With every part of the kind that it should be, whatever hand was in run.json; the rest is left out."""
-    parts = {name: value if isinstance(value, dict) else {} for name, value in vars(record).items()}
-    wanted = {m: n for m, n in parts["wanted"].items() if isinstance(n, int)}
-    changes = record.changes if isinstance(record.changes, list) else []
-    return RunRecord(
-        str(record.search),
-        str(record.dataset),
-        str(record.data),
-        str(record.tracking_uri) if record.tracking_uri else None,
-        machines={m: begun if isinstance(begun, dict) else {} for m, begun in parts["machines"].items()},
-        wanted=wanted,
-        code={str(name): str(version) for name, version in parts["code"].items()},
-        command=parts["command"],
-        changes=[change for change in changes if isinstance(change, dict)],
-        prepared=record.prepared if isinstance(record.prepared, str) else "",
-    )
-
-
 def read_machines(run: Path, record: RunRecord, machines: Sequence[str]) -> list[MachineRun]:
     """In the order of `machines`, which are of the record."""
     return [_machine(run, record, machine) for machine in machines]
@@ -209,9 +190,7 @@ def _is_whole(result: TrialResult) -> bool:
     """Whether its numbers are numbers, and each Ω a fraction."""
     metrics, omegas = result.metrics, ("omega", "omega_last", "omega_best_dev")
     return (
-        isinstance(result.versions, dict)
-        and isinstance(metrics, dict)
-        and all(map(is_number, (result.number, result.seconds, *metrics.values())))
+        all(map(math.isfinite, (result.seconds, *metrics.values())))
         and "omega" in metrics
         and all(0 <= metrics[name] <= 1 for name in omegas if name in metrics)
     )
@@ -225,7 +204,7 @@ def _stopped(bundle: Bundle, config: TrialConfig, digest: str) -> Trial:
     stop, seen = bundle.stop(), bundle.seen()
     state: State = "stopped" if not (digest and seen) or seen == digest else "other recordings"
     why = f"given up after epoch {stop.epoch} of {config.training.epochs}, at the rung of epoch {stop.rung}"
-    if not all(map(is_number, (stop.number, stop.omega))):
+    if not math.isfinite(stop.omega):
         raise BundleError(
             f"{bundle.path}/stopped.json: not a trial's stop, a figure is none; remove the folder"
         )

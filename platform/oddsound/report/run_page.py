@@ -12,7 +12,7 @@ from oddsound.report.blocks import Place
 from oddsound.report.html import Child, Html, element, page
 from oddsound.report.machine_section import machine_section
 from oddsound.report.overview import environment_section, machines_table, table1_section
-from oddsound.report.run_folder import MachineRun, read_machines, tidied
+from oddsound.report.run_folder import MachineRun, read_machines
 from oddsound.report.sorting import SCRIPT
 from oddsound.report.style import PAGE, RUN
 from oddsound.report.svg import drawing
@@ -55,7 +55,6 @@ def write_report(run: Path, record: RunRecord, asked: Asked, path: Path, told: T
 def run_page(run: Path, record: RunRecord, asked: Asked, told: Told = lambda _: None) -> str:
     """What is lacking is said where it would stand; only a run.json that is none is refused, by whoever
     reads it."""
-    record = tidied(record)
     machines = read_machines(run, record, asked.machines)
     places = [Place(number, record.clips(run), asked.audio) for number in range(len(machines))]
     with drawing():

@@ -39,7 +39,7 @@ def hostile_run(folder: Path, data: Path) -> Path:
     failed.write("failure.json", {"reason": REASON})
     failed.log.write_text(f"2026-11-23T00:00:00+00:00 attempt on {SCRIPT}, process 12\n")
     record = json.loads((run / "run.json").read_text())
-    record["machines"] |= {SCRIPT_MACHINE: {"space": {SCRIPT: SCRIPT}}, "\u202enaf": SCRIPT}
+    record["machines"] |= {SCRIPT_MACHINE: {"space": {SCRIPT: SCRIPT}}, "\u202enaf": {}}
     choices = (*(point["loss.rho"] for point in POINTS), UNSEEN)
     record["machines"]["fan"]["space"]["loss.rho"] = f"CategoricalDistribution(choices={choices!r})"
     record["changes"] = [{"when": SCRIPT, "what": [f"loss.rho {SCRIPT}"]}]

@@ -2,15 +2,13 @@
 
 import json
 import shutil
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.unit.report.runs import POINTS, begin, machines_of
 
-from oddsound.report.run_folder import STATES, best_scores, read_machines, set_aside, tidied
-from oddsound.report.run_page import Asked, run_page
+from oddsound.report.run_folder import STATES, best_scores, read_machines, set_aside
 from oddsound.search.record import read_record
 
 
@@ -105,15 +103,6 @@ def test_a_result_of_other_kinds_is_damaged(spoilt: dict[str, Any], made_run: Pa
     result.write_text(json.dumps(json.loads(result.read_text()) | spoilt))
     (trial,) = machines_of(run)["valve"].trials
     assert trial.state == "damaged" and "result.json" in trial.reason
-
-
-@pytest.mark.parametrize("odd", [None, 3, "x", [1], {"fan": "x"}, {"what": 1}])
-def test_whatever_run_json_holds_it_has_a_page(odd: Any, made_run: Path) -> None:
-    known = read_record(made_run)
-    for part in ("search", "data", "wanted", "code", "command", "changes", "machines", "tracking_uri"):
-        record = tidied(replace(known, **{part: [odd] if part == "changes" else odd}))
-        assert record.machines.keys() <= {"fan", "valve", "pump", "what"}
-        assert run_page(made_run, record, Asked([*record.machines][2:3])).startswith("<!DOCTYPE html>")
 
 
 @pytest.mark.parametrize("content", ["[]", '{"machine": 3}', "{", ""])

@@ -213,7 +213,7 @@ GRID: dict[str, Any] = {
         (LISTED, "No setting was searched, or its trials are listed"),
         ({"data": DIGEST}, "No setting was searched"),
         (GRID, "Ω by each searched setting"),
-        ([], "No setting was searched"),
+        ({}, "No setting was searched"),
     ],
 )
 def test_spaces_of_other_kinds(begun: Any, said: str, small_data: Path, tmp_path: Path) -> None:
