@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from oddsound.errors import ConfigError
 
@@ -18,3 +19,10 @@ def refuse_unwritable(out: Path | None) -> None:
         raise ConfigError(f"--out {out}: no plain file; give another name")
     if not out.parent.is_dir():
         raise ConfigError(f"--out {out}: no folder {out.parent}; make it first")
+    try:
+        with TemporaryFile(dir=out.parent):
+            pass
+    except OSError as error:
+        raise ConfigError(
+            f"--out {out}: can't be written there ({error.strerror}); choose another"
+        ) from error

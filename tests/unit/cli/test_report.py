@@ -43,6 +43,7 @@ def test_of_some_machine_types_somewhere_else(run: Path, tmp_path: Path) -> None
         (["{tmp}"], 2, "no run.json here"),
         (["{run}", "--machines", "valv"], 2, "did you mean valve? it has fan, valve"),
         (["{run}", "--out", "{run}/run.json/page.html"], 2, "no folder"),
+        (["{run}", "--out", "/proc/page.html"], 2, "can't be written there"),
         (["{run}", "--out", "{tmp}"], 2, "a folder; give a file's name in it"),
     ],
 )
