@@ -64,13 +64,10 @@ def shared_memory(folder: Path = Path("/dev/shm")) -> Iterator[Finding]:
 def recordings(data: Path, run: Path) -> Iterator[Finding]:
     """What is in DATA by its names, and whether its features have room in RUN. Nothing is opened."""
     from oddsound.recordings.index import index_folder
-    from oddsound.recordings.plain import find_plain, is_plain
+    from oddsound.recordings.plain import is_plain
 
     if is_plain(data):
-        found = find_plain(data)
-        n = sum(len(one.normal) + len(one.anomalous) for one in found)
-        said = f"{n} recordings in plain folders; `oddsound data check` opens each"
-        yield ok("DATA", said, recordings=n, machines=[one.name for one in found])
+        yield from _plain(data)
         return
     index = index_folder(data)
     n_clips, machines = len(index.clips), list(index.machines)
@@ -81,6 +78,19 @@ def recordings(data: Path, run: Path) -> Iterator[Finding]:
         said = f"features of clips of 10 s take {gib(needed)}, the disk of RUN has {gib(free)}"
         remedy = "give --cache on another disk, or --set features.dtype=float16 for half of it"
         yield warning("DATA", said, remedy, needed_bytes=needed, free_bytes=free)
+
+
+def _plain(data: Path) -> Iterator[Finding]:
+    from oddsound.recordings.names import counted
+    from oddsound.recordings.plain import find_plain, notes
+
+    found = find_plain(data)
+    n = sum(len(one.normal) + len(one.anomalous) for one in found)
+    said = f"{counted(n, 'recording')} in plain folders; `oddsound data check` opens each"
+    yield ok("DATA", said, recordings=n, machines=[one.name for one in found])
+    for note in notes(data, found, of_all=True):
+        said, _, remedy = note.partition("; ")
+        yield warning("DATA", said, remedy)
 
 
 def file_system(folder: Path, mounts: Path = Path("/proc/self/mounts")) -> str:
