@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
-from tests.own_machines import machine, record
+import soundfile
+from tests.own_machines import RATE, machine, record
 
 from oddsound.errors import DataError, RecordingError
 from oddsound.recordings.plain import Preparing, find_plain, is_plain, prepare
@@ -169,3 +171,12 @@ def test_check_goes_on_after_a_bad_machine(tmp_path: Path) -> None:
     assert [reason.partition(";")[0] for reason in reasons] == [
         "no name for a machine", "no normal recording", "1 normal clip"
     ]  # fmt: skip
+
+
+def test_recordings_without_any_sound_are_named(tmp_path: Path) -> None:
+    machine(tmp_path)
+    for name, value in (("dead", 0.0), ("dc", 0.25)):
+        soundfile.write(tmp_path / "press" / "normal" / f"{name}.wav", np.full(RATE, value), RATE)
+    checked = check_plain(tmp_path, ONE_SECOND)
+    (note,) = checked.notes
+    assert note.startswith("press: no sound in 2 recordings (") and "/dc.wav, " in note and not checked.bad

@@ -9,11 +9,12 @@ from pathlib import Path
 
 from oddsound.errors import DataError, RecordingError
 from oddsound.recordings.index import BadFile
+from oddsound.recordings.names import counted, shown
 from oddsound.recordings.plain.cuts import Cuts, cut
 from oddsound.recordings.plain.folders import PlainMachine, machine_in, notes, places
 from oddsound.recordings.plain.layout import Preparing
 from oddsound.recordings.plain.split import split
-from oddsound.recordings.reader import check_clip, probe
+from oddsound.recordings.reader import read_clip
 
 
 @dataclass(frozen=True)
@@ -47,44 +48,62 @@ def check_plain(root: Path, preparing: Preparing) -> Checked:
             machines.append(machine_in(folder, name))
         except DataError as error:
             checked.bad.append((folder, str(error)))
+    checked.notes = notes(root, machines, of_all=True)
     for machine in machines:
         normal, bad = _opened(machine.normal, preparing)
         anomalous, wrong = _opened(machine.anomalous, preparing)
         checked.counts += [*_counted(machine, "normal", normal), *_counted(machine, "anomaly", anomalous)]
         checked.bad += [*bad, *wrong, *([] if bad else _too_little(machine, normal))]
+        checked.notes += _silent(machine, [*normal, *anomalous])
     checked.bad.sort()
-    checked.notes = notes(root, machines, of_all=True)
     return checked
 
 
-def _opened(paths: Sequence[Path], preparing: Preparing) -> tuple[list[Cuts], list[BadFile]]:
-    """How the good ones are cut, all of their samples read; and the bad ones."""
+@dataclass(frozen=True)
+class _Opened:
+    cuts: Cuts
+    is_flat: bool
+    """Whether all of its samples are alike."""
 
-    def opened(path: Path) -> Cuts | str:
+
+def _opened(paths: Sequence[Path], preparing: Preparing) -> tuple[list[_Opened], list[BadFile]]:
+    """The good ones, all of their samples read; and the bad ones."""
+
+    def opened(path: Path) -> _Opened | str:
         try:
             cuts = cut(path, preparing.sample_rate, preparing.clip_seconds, resample=preparing.resample)
-            check_clip(path, probe(path).sample_rate)
-            return cuts
+            samples = read_clip(path, cuts.header.sample_rate)
+            return _Opened(cuts, bool(samples.min() == samples.max()))
         except RecordingError as error:
             return str(error)
 
     with ThreadPoolExecutor() as pool:
         found = list(zip(paths, pool.map(opened, paths), strict=True))
     bad = [(path, said) for path, said in found if isinstance(said, str)]
-    return [cuts for _, cuts in found if not isinstance(cuts, str)], bad
+    return [said for _, said in found if not isinstance(said, str)], bad
 
 
-def _counted(machine: PlainMachine, label: str, recordings: Sequence[Cuts]) -> Iterator[PlainCount]:
+def _counted(machine: PlainMachine, label: str, recordings: Sequence[_Opened]) -> Iterator[PlainCount]:
     if recordings:
-        seconds = [each.header.seconds for each in recordings]
-        n_clips = sum(len(each.starts) for each in recordings)
+        seconds = [each.cuts.header.seconds for each in recordings]
+        n_clips = sum(len(each.cuts.starts) for each in recordings)
         of_all = (sum(seconds), min(seconds), max(seconds))
         yield PlainCount(machine.name, label, len(recordings), n_clips, *of_all)
 
 
-def _too_little(machine: PlainMachine, normal: Sequence[Cuts]) -> list[BadFile]:
+def _too_little(machine: PlainMachine, normal: Sequence[_Opened]) -> list[BadFile]:
     try:
-        split(machine, normal)
+        split(machine, [each.cuts for each in normal])
     except DataError as error:
         return [(machine.folder, str(error))]
     return []
+
+
+def _silent(machine: PlainMachine, recordings: Sequence[_Opened]) -> list[str]:
+    flat = [each.cuts.path for each in recordings if each.is_flat]
+    if not flat:
+        return []
+    some = ", ".join(map(shown, flat[:3])) + (" and more" if flat[3:] else "")
+    return [
+        f"{machine.name}: no sound in {counted(len(flat), 'recording')} ({some}); record again, or remove"
+    ]
