@@ -79,7 +79,8 @@ def check_plain_folders(folder: Path, options: dict[str, Any], *, as_json: bool)
 
 def bad_of(folder: Path, n_bad: int, n_good: int) -> str:
     """The last line of a check that found something."""
-    return f"{folder}: {n_bad} of {n_bad + n_good} are bad; the lines above say why, and what to do with each"
+    what = f"{n_bad} of {n_bad + n_good} {'is' if n_bad == 1 else 'are'} bad"
+    return f"{folder}: {what}; the lines above say why, and what to do"
 
 
 def _table(counts: Sequence[PlainCount]) -> str:

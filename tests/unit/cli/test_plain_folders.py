@@ -79,9 +79,7 @@ def test_check_names_all_that_a_run_would_refuse(tmp_path: Path, capsys: pytest.
     assert "own/short: 1 normal clip; two at least are needed" in err
     assert "own/empty: no normal recording; put some into" in err
     assert "44100 Hz; 16000 Hz is expected: --resample converts it" in err
-    assert err.splitlines()[-1].endswith(
-        "own: 8 of 15 are bad; the lines above say why, and what to do with each"
-    )
+    assert err.splitlines()[-1].endswith("own: 8 of 15 are bad; the lines above say why, and what to do")
 
 
 def test_what_is_not_read_is_said_by_check_and_doctor(
