@@ -27,6 +27,8 @@ FAULTS = (
     "hang",
     "hold",
     "redirect",
+    "astray",
+    "first-206",
     "retry-after",
     "416",
     "404",
@@ -38,7 +40,8 @@ FAULTS = (
 length; `no-range`: the whole file whatever was asked; `wrong-range`: 206 for the bytes one further;
 `long`, `short`: 13 bytes more or fewer than the listing says, and a length to match; `endless`: no length
 and no end; `gzip`: packed on the way, as some proxies do; `hang`: no answer; `hold`: half, and then
-nothing; `retry-after`: 429 with a wish; a number: that status."""
+nothing; `astray`: a redirect to what `location` says; `first-206`: 206 for the whole file that was asked
+for; `retry-after`: 429 with a wish; a number: that status."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,7 @@ class ArchiveServer:
     """What the server says instead of any listing."""
     etags: bool = True
     retry_after: str = "7"
+    location: str = ""
     redirect_to: str = ""
     """The host that `redirect` sends to, this one where empty."""
     asked: list[Asked] = field(default_factory=list)
@@ -119,7 +123,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def _file(self, record: int, key: str, moved: bool) -> None:
         content = self.server_of.records[record][key]
         fault = "" if moved else self.server_of.fault(key)
-        if fault in ("404", "416", "429", "500", "503", "retry-after", "hang", "redirect"):
+        if fault in ("404", "416", "429", "500", "503", "retry-after", "hang", "redirect", "astray"):
             return self._status(fault)
         etag = f'"{hashlib.md5(content).hexdigest()}"' if self.server_of.etags else ""
         begin = 0 if fault == "no-range" else self._begin(etag)
@@ -129,7 +133,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if begin:
             said = begin + 1 if fault == "wrong-range" else begin
             headers["Content-Range"] = f"bytes {said}-{len(content) - 1}/{len(content)}"
-        return self._send(206 if begin else 200, content[begin:], headers, fault)
+        return self._send(206 if begin or fault == "first-206" else 200, content[begin:], headers, fault)
 
     def _begin(self, etag: str) -> int:
         match = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
@@ -170,9 +174,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.server_of.released.wait()
             self.close_connection = True
             return
-        self.send_response({"redirect": 302, "retry-after": 429}.get(fault) or int(fault))
+        self.send_response({"redirect": 302, "astray": 302, "retry-after": 429}.get(fault) or int(fault))
         if fault == "redirect":
             self.send_header("Location", f"{self.server_of.redirect_to}{self.path}/moved")
+        if fault == "astray":
+            self.send_header("Location", self.server_of.location)
         if fault == "retry-after":
             self.send_header("Retry-After", self.server_of.retry_after)
         self.send_header("Content-Length", "0")

@@ -74,8 +74,22 @@ def test_from_wavs_to_scores(place: Path) -> None:
     report = (place / "run" / "report.html").read_text()
     assert report.count("The anomalous clips are made up") == 1
     assert "<audio" in report and "No spectrograms" not in report, "of the clips that were cut"
-    (following,) = [line.split()[1:] for line in ended.stderr.splitlines() if line.startswith("next ")]
-    assert oddsound(*following[1:]).returncode == 0, following
+    said = ended.stderr.splitlines()
+    assert (
+        "mill: only 1 normal and 1 anomalous test clip, so few that omega and its interval may be"
+        in ended.stderr
+    )
+    assert (
+        said.index(next(line for line in said if line.startswith("mill: the anomalous clips are made up")))
+        > 9
+    )
+    (following,) = [line.split()[1:] for line in said if line.startswith("next ")]
+    model, where = "models:/own.mill@champion", str(place / "run")
+    assert following[:6] == ["oddsound", "predict", "--model", model, "--run", where]
+    assert oddsound(*following[1:6], place / "own" / "mill").returncode == 0
+    (prepared,) = (path for path in (place / "run" / "recordings").iterdir())
+    check = ("submission", "check", place / "run" / "submission", "--data", prepared)
+    assert oddsound(*check).returncode == 0
     store = open_store(None, place / "run" / "mlflow")
     (mill,) = best_trials(store, "own", "mill")
     (press,) = best_trials(store, "own", "press")
@@ -84,7 +98,6 @@ def test_from_wavs_to_scores(place: Path) -> None:
     assert "The anomalous clips are made up" in version.description
     assert version.tags["oddsound.anomalies"] == mill.anomalies
 
-    (prepared,) = (path for path in (place / "run" / "recordings").iterdir())
     clips = sorted((prepared / "press" / "source_test").glob("*.wav"))
     line = ("predict", "--model", "models:/own.press@champion", "--run", place / "run")
     scored = oddsound(*line, *clips)
@@ -100,7 +113,9 @@ def test_from_wavs_to_scores(place: Path) -> None:
 
 
 def test_check_and_prepare(place: Path) -> None:
-    checked = oddsound("data", "check", place / "own", "--resample")
+    refused = oddsound("data", "check", place / "own", "--resample")
+    assert refused.returncode == 3 and "mill: 1 normal clip; two at least are needed" in refused.stderr
+    checked = oddsound("data", "check", place / "own", "--resample", "--clip-seconds", 1)
     assert checked.returncode == 0, checked.stderr
     assert "oddsound run" in checked.stderr and "--resample" in checked.stderr
     made = oddsound("data", "prepare", place / "own", place / "mine", "--resample", "--clip-seconds", 1)

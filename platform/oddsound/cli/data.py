@@ -9,8 +9,8 @@ import click
 
 from oddsound.cli.data_get import get
 from oddsound.cli.options import machines_option
-from oddsound.cli.plain import check_plain_folders, prepare
-from oddsound.cli.recordings import recordings_options
+from oddsound.cli.plain import bad_of, check_plain_folders, prepare
+from oddsound.cli.recordings import recordings_options, settings_of
 from oddsound.cli.talking import talk, typed, warn
 
 if TYPE_CHECKING:
@@ -42,14 +42,17 @@ def check(folder: Path, as_json: bool, **options: Any) -> None:
       oddsound data check data/
       oddsound data check data/ --json > counts.json
       oddsound data check my_machines/ --resample
+      oddsound data check my_machines/ --sample-rate 48000
 
     Prints one row a machine type, section, domain, split and label, with the shortest and longest
     clip's seconds; of plain folders one a machine and label. Each bad file goes to stderr with its
-    reason; exit code 3 if there is any.
+    reason, as do a plain machine's folder that can't be used and recordings that lie where nothing is
+    read; exit code 3 if any is bad.
     """
-    from oddsound.cli.recordings import refuse_plain_options
+    from oddsound.cli.recordings import preparing_of, refuse_plain_options
     from oddsound.errors import DataError
     from oddsound.recordings.index import check_folder
+    from oddsound.recordings.names import counted
     from oddsound.recordings.plain import is_plain
     from oddsound.recordings.reader import probe
 
@@ -57,7 +60,7 @@ def check(folder: Path, as_json: bool, **options: Any) -> None:
         check_plain_folders(folder, options, as_json=as_json)
         return
     refuse_plain_options(folder, options)
-    index, bad = check_folder(folder)
+    index, bad = check_folder(folder, preparing_of(options).sample_rate)
     headers = {clip.path: probe(clip.path) for clip in index.clips}
     rows = _rows(index, headers)
     click.echo(_json(folder, rows, bad) if as_json else _table(rows))
@@ -67,9 +70,9 @@ def check(folder: Path, as_json: bool, **options: Any) -> None:
         have = "recording has" if two == 1 else "recordings have"
         warn(f"{two} {have} two channels; the first one is used")
     if bad:
-        total = len(index.clips) + len(bad)
-        raise DataError(f"{folder}: {len(bad)} of {total} are bad, named above; remove or replace them")
-    talk(f"{len(index.clips)} recordings, all good. Next: {typed('run', folder, '--out', 'RUN')}")
+        raise DataError(bad_of(folder, len(bad), len(index.clips)))
+    command = typed("run", folder, *settings_of(options), "--out", "RUN")
+    talk(f"{counted(len(index.clips), 'recording')}, all good. Next: {command}")
 
 
 @data.command()

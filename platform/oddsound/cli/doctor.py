@@ -117,4 +117,8 @@ def _counted(findings: Sequence[Finding]) -> str:
 
 
 def _next(data: Path | None, run: Path | None) -> str:
+    from oddsound.recordings.plain import is_plain
+
+    if data is not None and is_plain(data):
+        return typed("data", "check", data)  # rates and lengths decide which options their run needs
     return typed("run", data or "DATA", "--out", run or "RUN") if data or run else typed("demo")

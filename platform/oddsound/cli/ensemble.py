@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from oddsound.cli.options import machines_option
+from oddsound.cli.talking import warn
 from oddsound.cli.wanted import Choice, Effort, choice_options, effort_options
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def ensemble(
     """
     from oddsound.cli import stages
     from oddsound.cli.choosing import checked, choose
-    from oddsound.cli.estimates import estimate
+    from oddsound.cli.estimates import caveats, estimate
     from oddsound.ensemble.fusions import FUSIONS
     from oddsound.ensemble.systems import all_fusions
     from oddsound.search.record import read_record
@@ -74,6 +75,8 @@ def ensemble(
         click.echo(json.dumps(_document(fused, estimates), indent=1, allow_nan=False))
     else:
         click.echo("\n".join(_lines(fused, estimates)))
+    for line in caveats({m: of[0].member.table for m, of in found.items()}, record.made_up()):
+        warn(line)
 
 
 def _among(machines: list[str] | None, known: list[str], run: Path) -> list[str]:

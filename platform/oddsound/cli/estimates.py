@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -15,11 +15,15 @@ from oddsound.ensemble import optimism
 from oddsound.ensemble.optimism import FusionOptimism, Optimism, estimate_optimism
 from oddsound.ensemble.systems import System
 from oddsound.errors import BundleError
+from oddsound.recordings.names import counted
 from oddsound.scoring.bootstrap import Interval, SystemIntervals, bootstrap
-from oddsound.scoring.table import ScoreTable
+from oddsound.scoring.table import ANOMALY, NORMAL, ScoreTable
+from oddsound.tracking.layout import MADE_UP
 from oddsound.training.epoch_scores import read_epoch_scores
 
 MEAN = "mean"
+FEW = 10
+"""Of fewer test clips of either label the order is often right or wrong by chance, also in all resamples."""
 
 
 @dataclass(frozen=True)
@@ -165,6 +169,23 @@ def explained(estimates: Estimates) -> list[str]:
             "corrected: trials and fusion chosen on one half of the labelled clips, measured on the other; "
             f"{estimates.effort.splits} splits, ± their standard deviation. optimism: what the choice adds"
         )
+    return lines
+
+
+def caveats(tables: Mapping[str, ScoreTable], made_up: Collection[str]) -> list[str]:
+    """What no figure of these machine types shows: too few clips to tell from chance, anomalous ones that are
+    `made_up`. A line each; machine types without labelled clips have no figures."""
+    lines = []
+    for machine, table in tables.items():
+        label = table.labelled().label
+        normal, anomalous = int((label == NORMAL).sum()), int((label == ANOMALY).sum())
+        if label.size and min(normal, anomalous) < FEW:
+            lines.append(
+                f"{machine}: only {normal} normal and {counted(anomalous, 'anomalous test clip')}, so few "
+                "that omega and its interval may be chance; record more"
+            )
+        if label.size and machine in made_up:
+            lines.append(f"{machine}: the anomalous clips are {MADE_UP}, not yours")
     return lines
 
 

@@ -64,14 +64,15 @@ def _built(
     data: Path, machines: list[str] | None, space: str | None, folder: Path, options: dict[str, Any]
 ) -> Sequence[MachinePlan]:
     """As the first stages of a run."""
-    from oddsound.cli.recordings import index_layout
+    from oddsound.cli.recordings import index_layout, of_one_section
     from oddsound.cli.run import wanted_spaces
     from oddsound.cli.settings import overrides
     from oddsound.cli.stages import Ask, prepare_features, refuse_unusable
     from oddsound.search.run import Conduct
 
-    index = index_layout(data, machines, options)
-    spaces = wanted_spaces(index.machines, space, options["spaces"], overrides(options))
+    index, overlays = index_layout(data, machines, options), overrides(options)
+    overlays = [*of_one_section(index, overlays), *overlays]
+    spaces = wanted_spaces(index.machines, space, options["spaces"], overlays)
     refuse_unusable(index, spaces)
     digests = {machine: index.digest(machine) for machine in index.machines}
     return prepare_features(index, spaces, digests, folder, Ask(1, 0, Conduct()), {})

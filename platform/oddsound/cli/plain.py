@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from oddsound.cli.options import machines_option
-from oddsound.cli.recordings import preparing_of, recordings_options
+from oddsound.cli.recordings import preparing_of, recordings_options, settings_of
 from oddsound.cli.talking import talk, typed, warn
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from oddsound.recordings.plain.check import PlainCount
+    from oddsound.recordings.plain.check import Checked, PlainCount
 
 
 @click.command()
@@ -28,6 +28,7 @@ def prepare(source: Path, folder: Path, machines: list[str] | None, **options: A
     \b
       oddsound data prepare my_machines/ data/mine
       oddsound data prepare my_machines/ data/mine --resample --clip-seconds 5
+      oddsound data prepare my_machines/ data/mine --sample-rate 48000
 
     DIR has <machine>/normal/ and, to measure with, <machine>/anomaly/, each with .wav at any depth; or
     <machine>/*.wav, all of them normal; or it is one machine's folder itself. Every fifth normal recording
@@ -39,7 +40,7 @@ def prepare(source: Path, folder: Path, machines: list[str] | None, **options: A
     from oddsound.errors import DataError
     from oddsound.recordings.plain import is_plain, prepare
 
-    if not is_plain(source):
+    if not is_plain(source, machines):
         raise DataError(
             f"{source}: no plain folders; expected <machine>/normal/ and <machine>/anomaly/, or "
             "<machine>/*.wav. A layout of the challenge needs no preparing"
@@ -51,28 +52,35 @@ def prepare(source: Path, folder: Path, machines: list[str] | None, **options: A
     for note in made.notes:
         warn(note)
     click.echo(made.folder)
-    talk(f"next        {typed('run', made.folder, '--out', 'RUN')}")
+    talk(f"next        {typed('run', made.folder, *settings_of(options), '--out', 'RUN')}")
 
 
 def check_plain_folders(folder: Path, options: dict[str, Any], *, as_json: bool) -> None:
-    """Print what plain folders hold. Raises DataError where a recording is bad."""
+    """Print what plain folders hold. Raises DataError where a recording or a machine's folder is bad."""
     from oddsound.errors import DataError
+    from oddsound.recordings.names import counted
     from oddsound.recordings.plain.check import check_plain
 
-    counts, bad = check_plain(folder, preparing_of(options))
-    click.echo(_json(folder, counts, bad) if as_json else _table(counts))
-    for _, reason in bad:
-        warn(reason)
-    good = sum(count.n_recordings for count in counts)
-    if bad:
-        raise DataError(
-            f"{folder}: {len(bad)} of {good + len(bad)} are bad, named above; remove or replace them"
-        )
-    for machine in sorted({c.machine for c in counts} - {c.machine for c in counts if c.label == "anomaly"}):
+    checked = check_plain(folder, preparing_of(options))
+    click.echo(_json(folder, checked) if as_json else _table(checked.counts))
+    for line in (*(reason for _, reason in checked.bad), *checked.notes):
+        warn(line)
+    good = sum(count.n_recordings for count in checked.counts)
+    if checked.bad:
+        raise DataError(bad_of(folder, len(checked.bad), good))
+    with_anomalies = {count.machine for count in checked.counts if count.label == "anomaly"}
+    for machine in sorted({count.machine for count in checked.counts} - with_anomalies):
         warn(f"{machine}: no anomalous recording; faults would be laid over normal ones")
-    words = [f"--{name.replace('_', '-')}" for name in ("resample",) if options[name]]
+    words = ["--resample"] if options["resample"] else []
     words += ["--clip-seconds", f"{options['clip_seconds']:g}"] if options["clip_seconds"] is not None else []
-    talk(f"{good} recordings, all good. Next: {typed('run', folder, *words, '--out', 'RUN')}")
+    command = typed("run", folder, *words, *settings_of(options), "--out", "RUN")
+    talk(f"{counted(good, 'recording')}, all good. Next: {command}")
+
+
+def bad_of(folder: Path, n_bad: int, n_good: int) -> str:
+    """The last line of a check that found something."""
+    what = f"{n_bad} of {n_bad + n_good} {'is' if n_bad == 1 else 'are'} bad"
+    return f"{folder}: {what}; the lines above say why, and what to do"
 
 
 def _table(counts: Sequence[PlainCount]) -> str:
@@ -85,11 +93,14 @@ def _table(counts: Sequence[PlainCount]) -> str:
     return columns(rows, n_words=2)
 
 
-def _json(folder: Path, counts: Sequence[PlainCount], bad: Sequence[tuple[Path, str]]) -> str:
+def _json(folder: Path, checked: Checked) -> str:
     import json
     from dataclasses import asdict
 
-    named = [{"path": str(path), "reason": reason} for path, reason in bad]
-    return json.dumps(
-        {"root": str(folder), "counts": [asdict(count) for count in counts], "bad": named}, indent=2
-    )
+    document = {
+        "root": str(folder),
+        "counts": [asdict(count) for count in checked.counts],
+        "bad": [{"path": str(path), "reason": reason} for path, reason in checked.bad],
+        "notes": checked.notes,
+    }
+    return json.dumps(document, indent=2)

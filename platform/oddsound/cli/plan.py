@@ -74,7 +74,7 @@ def plan(data: Path, machines: list[str] | None, workers: list[int], as_json: bo
 
 def _jobs(data: Path, machines: list[str] | None, options: dict[str, Any]) -> list[Job]:
     """Everything that a run would refuse is refused."""
-    from oddsound.cli.recordings import index_layout
+    from oddsound.cli.recordings import index_layout, of_one_section
     from oddsound.cli.settings import overrides
     from oddsound.cli.stages import refuse_unusable
     from oddsound.search.plan import Job
@@ -82,6 +82,7 @@ def _jobs(data: Path, machines: list[str] | None, options: dict[str, Any]) -> li
 
     overlays = overrides(options)
     index = index_layout(data, machines, options)
+    overlays = [*of_one_section(index, overlays), *overlays]
     spaces = [load_space(machine, overlays, options["spaces"]) for machine in index.machines]
     refuse_unusable(index, spaces)
     return [Job.of(s, index.of(s.machine), options["trials"], options["seed"]) for s in spaces]

@@ -33,11 +33,25 @@ RECORDINGS_OPTIONS = (
 )
 
 
+_SAMPLE_RATE = click.option(
+    "--sample-rate",
+    type=click.IntRange(1000, 768_000),
+    metavar="HZ",
+    help="What recordings have, or are converted to; a run's features.sample_rate.  [default: 16000]",
+)
+
+
 def recordings_options(command: Command) -> Command:
-    """--resample and --clip-seconds."""
-    for option in reversed(RECORDINGS_OPTIONS):
+    """--resample, --clip-seconds and --sample-rate, for commands without --set."""
+    for option in reversed((*RECORDINGS_OPTIONS, _SAMPLE_RATE)):
         command = option(command)
     return command
+
+
+def settings_of(options: Mapping[str, Any]) -> list[str]:
+    """What a run on recordings of --sample-rate is told of it: the rate, and bands up to half of it."""
+    rate = options.get("sample_rate")
+    return ["--set", f"features.sample_rate={rate}", "--set", f"features.f_max={rate / 2:g}"] if rate else []
 
 
 def index_recordings(
@@ -49,14 +63,14 @@ def index_recordings(
 ) -> DataIndex:
     """What DATA holds; clips made of plain folders lie below `prepared`. `settings`: of all trials.
 
-    Raises ConfigError where options of plain folders are given for others.
+    Raises ConfigError where options of plain folders are given for others, DataError where DATA has both.
     """
     from oddsound.cli.clip_progress import ClipProgress
     from oddsound.recordings.index import index_folder
     from oddsound.recordings.plain import is_plain, prepare
 
     preparing = preparing_of(options, settings)
-    if not is_plain(data):
+    if not is_plain(data, machines):
         refuse_plain_options(data, options)
         return index_folder(data, machines)
     with ClipProgress("clips") as told:
@@ -78,13 +92,15 @@ def prepared_in(index: DataIndex, run: Path) -> str:
 
 
 def of_one_section(index: DataIndex, settings: Sequence[Mapping[str, Any]]) -> list[Placed]:
-    """What plain folders need, whose machines have one section each: a model that tells none apart."""
+    """What plain folders and clips prepared of them need, whose machines have one section each: a model that
+    tells none apart."""
     from oddsound.config import flattened, overlay
-    from oddsound.recordings.plain import is_plain
+    from oddsound.recordings.plain import PREPARED, is_plain
     from oddsound.yaml_files import Placed
 
     given = flattened(overlay({}, *settings))
-    if not is_plain(index.root) or {"model.architecture", "recipe"} & given.keys():
+    is_own = (index.root / PREPARED).is_file() or is_plain(index.root, index.machines)
+    if not is_own or {"model.architecture", "recipe"} & given.keys():
         return []
     warn(
         "a machine in plain folders has one section, so there is nothing to tell apart: the autoencoder "
@@ -102,7 +118,7 @@ def index_layout(
     from oddsound.recordings.index import index_folder
     from oddsound.recordings.plain import is_plain
 
-    if is_plain(data):
+    if is_plain(data, machines):
         remedy = typed("data", "prepare", data, "DIR")
         raise DataError(f"{data}: plain folders; make clips of them by `{remedy}`")
     refuse_plain_options(data, options or {})
@@ -126,7 +142,8 @@ def preparing_of(options: Mapping[str, Any], settings: Sequence[Mapping[str, Any
     from oddsound.recordings.plain import Preparing
 
     features = overlay({}, *settings).get("features", {})
-    rate = features.get("sample_rate", FeatureConfig().sample_rate) if isinstance(features, Mapping) else 0
+    rate = options.get("sample_rate") or FeatureConfig().sample_rate
+    rate = features.get("sample_rate", rate) if isinstance(features, Mapping) else 0
     seconds = options.get("clip_seconds")
     kept = Preparing() if seconds is None else Preparing(clip_seconds=seconds)
     return replace(kept, sample_rate=rate or kept.sample_rate, resample=bool(options.get("resample")))

@@ -146,7 +146,7 @@ def _paper(record: RunRecord) -> dict[str, float]:
     """The paper's best single model by machine type, in %. Machines that only share a name with the
     challenge's, synthetic ones and one's own, have none."""
     data = Path(record.data)
-    if is_plain(data) or any((data / marker).is_file() for marker in (SYNTHETIC, PREPARED)):
+    if is_plain(data, record.machines) or any((data / marker).is_file() for marker in (SYNTHETIC, PREPARED)):
         return {}
     known = PAPER["S1"].omega
     return {machine: known[machine] for machine in record.machines if machine in known}

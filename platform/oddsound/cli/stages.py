@@ -141,9 +141,10 @@ def tracked_search(record: RunRecord) -> Search:
     """The search as MLflow knows it."""
     asha = {machine: Asha(**begun["asha"]) for machine, begun in record.machines.items() if begun.get("asha")}
     facts = {machine: _facts(record, machine) for machine in record.machines}
-    made_up = frozenset(machine for machine, begun in record.machines.items() if begun.get("made_up"))
     command = command_line(record)
-    return Search(record.search, record.dataset, asha=asha, command=command, facts=facts, made_up=made_up)
+    return Search(
+        record.search, record.dataset, asha=asha, command=command, facts=facts, made_up=record.made_up()
+    )
 
 
 def _facts(record: RunRecord, machine: str) -> dict[str, str]:

@@ -80,7 +80,7 @@ def submit_run(
     """Register the best, fuse S1-S4, write the package to RUN/submission, print what is known of them."""
     from oddsound.cli import stages
     from oddsound.cli.choosing import build, checked
-    from oddsound.cli.estimates import estimate_systems
+    from oddsound.cli.estimates import caveats, estimate_systems
     from oddsound.cli.listing import write_listing
     from oddsound.cli.systems import register
     from oddsound.ensemble.systems import TOP_K
@@ -103,6 +103,8 @@ def submit_run(
     written = write_submission(systems, run / "submission", authors, method=wanted.threshold)
     listing = write_listing(systems, estimates, run / "submission")
     click.echo("\n".join(_report(systems, estimates)))
+    for line in caveats({m: of.table for m, of in systems[0].machines.items()}, record.made_up()):
+        warn(line)
     if any("configurations" in record.machines[machine] for machine in machines):
         warn("An earlier search chose these trials: what that choice adds is not in these figures.")
     stages.talk("")
@@ -172,5 +174,16 @@ def _say_where(
     talk(f"systems     {listing}")
     talk(f"submission  {written.folder} and {written.archive}")
     talk(f"MLflow      {record.tracking_uri or run / 'mlflow' / 'mlflow.db'} (see mlflow_server/)")
+    talk(f"next        {_next(run, record, written.machines)}")
+
+
+def _next(run: Path, record: RunRecord, machines: Sequence[str]) -> str:
+    """Machines of one's own are to be listened to, the challenge's to be submitted."""
+    from oddsound.recordings.plain import PREPARED
+    from oddsound.tracking.layout import registered_name
+
+    if (record.clips(run) / PREPARED).is_file():
+        model = f"models:/{registered_name(record.dataset, machines[0])}@champion"
+        return f"{typed('predict', '--model', model, '--run', run)} NEW_RECORDINGS > scores.csv"
     check = ("submission", "check", run / "submission", "--data", record.clips(run))
-    talk(f"next        {typed(*check, '--machines', ','.join(written.machines))}")
+    return typed(*check, "--machines", ",".join(machines))

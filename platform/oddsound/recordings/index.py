@@ -25,7 +25,7 @@ from oddsound.recordings.reader import SAMPLE_RATE, check_clip, content_digest
 BadFile = tuple[Path, str]
 """A path and why it can't be used, in one line that names it."""
 
-_LEFT_ALONE = ("supplemental", "supplementary")
+LEFT_ALONE = ("supplemental", "supplementary")
 _N_THREADS = 4
 _N_NAMED = 3
 
@@ -118,7 +118,7 @@ def check_folder(root: Path, sample_rate: int = SAMPLE_RATE) -> tuple[DataIndex,
     taken = {clip.path for clip in clips} | {path for path, _ in bad}
     for path in sorted(set(root.rglob("*.wav")) - taken):
         parts = path.relative_to(root).parts
-        if not any(part.startswith(".") for part in parts) and path.parent.name not in _LEFT_ALONE:
+        if not any(part.startswith(".") for part in parts) and path.parent.name not in LEFT_ALONE:
             bad.append(
                 (
                     path,
@@ -163,8 +163,8 @@ def _machine_folders(root: Path) -> list[Path]:
     if not found:
         raise DataError(
             f"{shown(root)}: no machine type in it; expected <machine>/train/ and <machine>/source_test/, "
-            "target_test/ or test/, here or one level deeper, or plain folders: <machine>/normal/. To try "
-            "without: `oddsound data synth DIR`"
+            "target_test/ or test/, here or one level deeper, or plain folders: <machine>/normal/*.wav. To "
+            "try without: `oddsound data synth DIR`"
         )
     return found
 

@@ -113,6 +113,11 @@ def shown(name: str | Path) -> str:
     return text if text.isprintable() else ascii(text)
 
 
+def counted(n: int, what: str) -> str:
+    """ "1 clip", "2 clips"."""
+    return f"{n} {what}{'' if n == 1 else 's'}"
+
+
 def did_you_mean(name: str, known: Collection[str]) -> str:
     """ "did you mean fan? " for "Fan", and "" where nothing known is near."""
     lower = {word.lower(): word for word in known}

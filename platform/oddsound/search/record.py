@@ -43,6 +43,10 @@ class RunRecord:
         """The data folder of the clips of the run in the folder `run`."""
         return run / self.prepared if self.prepared else Path(self.data)
 
+    def made_up(self) -> frozenset[str]:
+        """The machine types whose anomalous clips are made up."""
+        return frozenset(machine for machine, begun in self.machines.items() if begun.get("made_up"))
+
 
 def read_record(run: Path) -> RunRecord:
     """Raises ConfigError where `run` is no run folder."""

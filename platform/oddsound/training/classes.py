@@ -48,11 +48,12 @@ def refuse_unlearnable(machine: str, clips: Sequence[Clip], config: TrialConfig)
         return
     classes = classes_of(clips, config.training.labels)
     if len(classes.names) < 2:
-        by_section = config.training.labels == "section"
-        remedy = "training.labels=attributes" if by_section else "model.architecture=autoencoder"
+        remedy = "set model.architecture=autoencoder, which tells nothing apart"
+        if len(classes_of(clips, "attributes").names) > 1:
+            remedy += ", or training.labels=attributes"
         raise DataError(
-            f"{machine}: training clips of {len(classes.names)} {_what(config.training.labels)}; "
-            f"a classifier needs at least 2; or set {remedy}"
+            f"{machine}: training clips of {len(classes.names)} {_what(config.training.labels)}; a "
+            f"classifier needs 2 at least: {remedy}"
         )
     lost = sorted(
         {clip.section for clip, known in zip(clips, classes.candidates, strict=True) if not known.any()}
@@ -69,4 +70,4 @@ def _class(clip: Clip, labels: Labels) -> str:
 
 
 def _what(labels: Labels) -> str:
-    return "section(s)" if labels == "section" else "combination(s) of section and attributes"
+    return "section" if labels == "section" else "combination of section and attributes"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -60,8 +61,9 @@ def test_a_record_is_what_its_listing_says(server: ArchiveServer) -> None:
     assert server.asked[0].agent.startswith("oddsound/")
 
 
-def test_a_link_to_another_host_is_not_followed(server: ArchiveServer) -> None:
-    server.listed["dev_data_fan.zip"] = {"links": {"self": "https://elsewhere.example/fan.zip"}}
+@pytest.mark.parametrize("link", ["https://elsewhere.example/fan.zip", "http://[/x"])
+def test_a_link_to_another_host_is_not_followed(server: ArchiveServer, link: str) -> None:
+    server.listed["dev_data_fan.zip"] = {"links": {"self": link}}
     urls = {a.machine: a.url for a in list_archives(web(), server.uri, "dcase2021", ["dev"])}
     assert urls["fan"] == f"{server.uri}/api/records/4562016/files/dev_data_fan.zip/content"
 
@@ -118,7 +120,28 @@ def test_a_page_that_is_no_listing_is_named(server: ArchiveServer, listing: byte
 
 def test_a_listing_without_archives_is_named(server: ArchiveServer) -> None:
     server.listing = json.dumps({"files": []}).encode()
-    with pytest.raises(DownloadError, match="lists no archive"):
+    with pytest.raises(DownloadError, match="lists no archive that is named for a machine type; see"):
+        keys(server)
+
+
+@pytest.mark.parametrize("key", ["../../x_fan.zip", "dev_\0fan.zip", "3"])
+def test_names_that_are_none_of_an_archive_are_shown(server: ArchiveServer, key: str) -> None:
+    server.records = {4562016: {"dev_data_fan.zip": b"x"}}
+    server.listed["dev_data_fan.zip"] = {"key": key}
+    with pytest.raises(DownloadError, match=re.escape(f"machine type: it has {[key]}; see")):
+        keys(server)
+
+
+@pytest.mark.parametrize("source", ["http://a..b", f"http://{'a' * 64}.example"])
+def test_a_source_that_cannot_be_asked_is_one_line(source: str) -> None:
+    with pytest.raises(DownloadError, match="see whether --source is right") as said:
+        list_archives(web(), source, "dcase2021", ["dev"])
+    assert "\n" not in str(said.value)
+
+
+def test_a_listing_that_never_comes_is_not_said_to_be_kept(server: ArchiveServer) -> None:
+    server.faults["4562016"] = ["500"] * 5
+    with pytest.raises(DownloadError, match="5 times in succession; try later, or another --source"):
         keys(server)
 
 

@@ -1,4 +1,4 @@
-"""Plain folders of one's own recordings: what is found, how it is cut, split and laid out."""
+"""Plain folders of one's own recordings: how they are cut, split and laid out."""
 
 from __future__ import annotations
 
@@ -12,89 +12,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import signal
+from tests.own_machines import RATE, machine, record
 
 from oddsound.errors import ConfigError, DataError, RecordingError
 from oddsound.recordings.index import index_folder
-from oddsound.recordings.plain import Preparing, find_plain, has_made_up, is_plain, prepare
-from oddsound.recordings.plain.check import check_plain
+from oddsound.recordings.plain import Preparing, has_made_up, prepare
 from oddsound.recordings.plain.cuts import cut
 from oddsound.recordings.plain.made_up import with_fault
 from oddsound.recordings.reader import read_clip
 
-RATE = 16_000
 ONE_SECOND = Preparing(clip_seconds=1.0)
-
-
-def record(path: Path, seconds: float, rate: int = RATE, seed: int = 0, subtype: str = "PCM_16") -> Path:
-    """Noise, so that every sample is its own."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    noise = np.random.default_rng(seed).uniform(-0.5, 0.5, round(seconds * rate))
-    soundfile.write(path, noise, rate, subtype=subtype)
-    return path
-
-
-def machine(root: Path, n_normal: int = 6, n_anomalous: int = 2, name: str = "press") -> Path:
-    for number in range(n_normal):
-        record(root / name / "normal" / f"day {number}.wav", 2.5, seed=number)
-    for number in range(n_anomalous):
-        record(root / name / "anomaly" / "worn" / f"{number}.wav", 1.0, seed=100 + number)
-    return root
 
 
 def rows(folder: Path) -> list[dict[str, str]]:
     return list(csv.DictReader((folder / "clips.csv").read_text().splitlines()))
-
-
-# What is found.
-
-
-def test_folders_of_normal_and_anomalous_recordings(tmp_path: Path) -> None:
-    (one,) = find_plain(machine(tmp_path))
-    assert (one.name, len(one.normal), len(one.anomalous)) == ("press", 6, 2)
-
-
-def test_loose_recordings_are_normal_also_of_the_folder_itself(tmp_path: Path) -> None:
-    record(tmp_path / "mill" / "a.wav", 1)
-    record(tmp_path / "mill" / ".b.wav", 1)
-    assert is_plain(tmp_path) and is_plain(tmp_path / "mill")
-    for root in (tmp_path, tmp_path / "mill"):
-        (one,) = find_plain(root)
-        assert (one.name, len(one.normal), one.anomalous) == ("mill", 1, ())
-
-
-def test_abnormal_is_another_word(tmp_path: Path) -> None:
-    record(machine(tmp_path, n_anomalous=0) / "press" / "abnormal" / "a.wav", 1)
-    assert len(find_plain(tmp_path)[0].anomalous) == 1
-
-
-@pytest.mark.parametrize("place", ["fan/train", "fan/source_test", "dev_data/fan/train"])
-def test_a_layout_of_the_challenge_is_not_plain(tmp_path: Path, place: str) -> None:
-    (machine(tmp_path) / place).mkdir(parents=True)
-    assert not is_plain(tmp_path)
-
-
-def test_nothing_and_no_folder_are_not_plain(tmp_path: Path) -> None:
-    assert not is_plain(tmp_path) and not is_plain(tmp_path / "none")
-
-
-@pytest.mark.parametrize(
-    ("made", "says"),
-    [
-        (["my press/a.wav"], "rename the folder"),
-        (["press/normal/a.wav", "press/b.wav"], "b.wav: lies beside normal/ or anomaly/"),
-        (["press/anomaly/a.wav"], "no normal recording"),
-    ],
-)
-def test_what_can_not_be_a_machine(tmp_path: Path, made: list[str], says: str) -> None:
-    for each in made:
-        record(tmp_path / each, 1)
-    with pytest.raises(DataError, match=says):
-        find_plain(tmp_path)
-
-
-def test_an_unknown_machine_is_told_the_near_one(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no machine 'Pres'; did you mean press"):
-        find_plain(machine(tmp_path), ["Pres"])
 
 
 # How a recording is cut.
@@ -255,15 +186,6 @@ def test_one_clip_is_too_little(tmp_path: Path) -> None:
 def test_clips_that_are_none(seconds: float) -> None:
     with pytest.raises(ConfigError, match=r"s a clip: give 0\.064 at least, or 0"):
         Preparing(clip_seconds=seconds)
-
-
-def test_check_counts_the_good_and_names_the_bad(tmp_path: Path) -> None:
-    own = machine(tmp_path)
-    record(own / "press" / "normal" / "fast.wav", 1, 44_100)
-    (own / "press" / "anomaly" / "page.wav").write_text("<html>")
-    counts, bad = check_plain(own, ONE_SECOND)
-    assert [(c.label, c.n_recordings, c.n_clips) for c in counts] == [("normal", 6, 12), ("anomaly", 2, 2)]
-    assert [path.name for path, _ in bad] == ["page.wav", "fast.wav"]
 
 
 # Faults that are made up.

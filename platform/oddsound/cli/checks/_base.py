@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 from oddsound.errors import ConfigError, OddsoundError
@@ -72,3 +73,9 @@ def survey(checks: Iterable[tuple[str, Check]]) -> list[Finding]:
 
 def gib(n_bytes: float) -> str:
     return f"{n_bytes / GIB:.1f} GiB"
+
+
+def existing(folder: Path) -> Path:
+    """`folder`, or the nearest above it that is there."""
+    folder = folder.absolute()
+    return next(each for each in (folder, *folder.parents) if each.exists())

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from oddsound.cli.checks._base import GIB, Finding, failure, gib, ok, warning
+from oddsound.cli.checks._base import GIB, Finding, existing, failure, gib, ok, warning
 from oddsound.errors import DataError
 
 LITTLE_BYTES = 10 * GIB
@@ -29,7 +29,7 @@ _SHARED = re.compile(r"nfs.*|cifs|smb.*|fuse\.sshfs|glusterfs|lustre|ceph|afs|9p
 def run_folder(run: Path, *, tracked_elsewhere: bool = False) -> Iterator[Finding]:
     """Where RUN lies or would lie. Its MLflow is an sqlite file, unless it is `tracked_elsewhere`."""
     yield _room("disk of RUN", run)
-    kind = file_system(_existing(run))
+    kind = file_system(existing(run))
     if _SHARED.fullmatch(kind) and not tracked_elsewhere:
         said = f"{kind}: its locks aren't what RUN/mlflow/mlflow.db needs"
         yield warning("disk of RUN", said, "give --tracking-uri of an MLflow server", file_system=kind)
@@ -40,7 +40,7 @@ def temporary() -> Iterator[Finding]:
     folders = {Path(os.environ.get("RAY_TMPDIR") or "/tmp"), Path(tempfile.gettempdir())}
     for folder in sorted(folders):
         finding = _room(f"disk of {folder}", folder)
-        used = shutil.disk_usage(_existing(folder))
+        used = shutil.disk_usage(existing(folder))
         if finding.state == "ok" and used.free < (1 - _RAY_FULL) * used.total:
             remedy = f"free some, or set RAY_TMPDIR to a roomier one: Ray stops at {_RAY_FULL:.0%}"
             finding = warning(finding.about, finding.said, remedy, **finding.facts)
@@ -64,23 +64,33 @@ def shared_memory(folder: Path = Path("/dev/shm")) -> Iterator[Finding]:
 def recordings(data: Path, run: Path) -> Iterator[Finding]:
     """What is in DATA by its names, and whether its features have room in RUN. Nothing is opened."""
     from oddsound.recordings.index import index_folder
-    from oddsound.recordings.plain import find_plain, is_plain
+    from oddsound.recordings.plain import is_plain
 
     if is_plain(data):
-        found = find_plain(data)
-        n = sum(len(one.normal) + len(one.anomalous) for one in found)
-        said = f"{n} recordings in plain folders; `oddsound data check` opens each"
-        yield ok("DATA", said, recordings=n, machines=[one.name for one in found])
+        yield from _plain(data)
         return
     index = index_folder(data)
     n_clips, machines = len(index.clips), list(index.machines)
     said = f"{n_clips} recordings of {', '.join(machines)}; `oddsound data check` opens each"
     yield ok("DATA", said, clips=n_clips, machines=machines)
-    needed, free = n_clips * _CLIP_BYTES * _FRONT_ENDS, shutil.disk_usage(_existing(run)).free
+    needed, free = n_clips * _CLIP_BYTES * _FRONT_ENDS, shutil.disk_usage(existing(run)).free
     if needed > free:
         said = f"features of clips of 10 s take {gib(needed)}, the disk of RUN has {gib(free)}"
         remedy = "give --cache on another disk, or --set features.dtype=float16 for half of it"
         yield warning("DATA", said, remedy, needed_bytes=needed, free_bytes=free)
+
+
+def _plain(data: Path) -> Iterator[Finding]:
+    from oddsound.recordings.names import counted
+    from oddsound.recordings.plain import find_plain, notes
+
+    found = find_plain(data)
+    n = sum(len(one.normal) + len(one.anomalous) for one in found)
+    said = f"{counted(n, 'recording')} in plain folders; `oddsound data check` opens each"
+    yield ok("DATA", said, recordings=n, machines=[one.name for one in found])
+    for note in notes(data, found, of_all=True):
+        said, _, remedy = note.partition("; ")
+        yield warning("DATA", said, remedy)
 
 
 def file_system(folder: Path, mounts: Path = Path("/proc/self/mounts")) -> str:
@@ -98,7 +108,7 @@ def file_system(folder: Path, mounts: Path = Path("/proc/self/mounts")) -> str:
 
 
 def _room(about: str, folder: Path) -> Finding:
-    there = _existing(folder)
+    there = existing(folder)
     free = shutil.disk_usage(there).free
     facts: dict[str, Any] = {"folder": str(folder), "free_bytes": free, "file_system": file_system(there)}
     said = f"{gib(free)} free at {folder}"
@@ -110,9 +120,3 @@ def _room(about: str, folder: Path) -> Finding:
         remedy = "free some: a search with all its features and trials takes more"
         return warning(about, said, remedy, **facts)
     return ok(about, said, **facts)
-
-
-def _existing(folder: Path) -> Path:
-    """`folder`, or the nearest above it that is there."""
-    folder = folder.absolute()
-    return next(each for each in (folder, *folder.parents) if each.exists())

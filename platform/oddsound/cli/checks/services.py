@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import sqlite3
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from oddsound.cli.checks._base import Finding, failure, ok, warning
+from oddsound.cli.checks._base import Finding, existing, failure, ok, warning
 from oddsound.errors import ConfigError, TrackingError
 from oddsound.search.address import LOCAL, host_and_port, knock
 from oddsound.search.auth import ANSWERED, REFUSED, ask_with, find_token
@@ -104,7 +105,17 @@ def mlflow(uri: str) -> Iterator[Finding]:
 
 def _database(about: str, file: Path) -> Finding:
     if not file.is_file():
-        return ok(about, "no file yet, the first search makes it", exists=False)
+        there = existing(file.parent)
+        if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
+            return failure(
+                about,
+                f"{there} can't be written",
+                "give another --tracking-uri",
+                TrackingError,
+                exists=False,
+            )
+        makes = "it" if there == file.parent.absolute() else f"{file.parent} and it"
+        return ok(about, f"no file yet, the first search makes {makes}", exists=False)
     try:
         with closing(sqlite3.connect(f"{file.as_uri()}?mode=rw", timeout=_LOCK_S, uri=True)) as connection:
             connection.execute("BEGIN IMMEDIATE")

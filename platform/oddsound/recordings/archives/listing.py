@@ -118,7 +118,12 @@ def _archives(files: list[Any], part: Part, url: str) -> list[Archive]:
             if name not in found or _natural(found[name].key) < _natural(archive.key):
                 found[name] = archive
     if not found:
-        raise DownloadError(f"{shown(url)}: lists no archive; see whether --source is right")
+        names = [entry.get("key") for entry in files if isinstance(entry, dict)]
+        listed = f": it has {shown(repr(names)[:200])}" if names else ""
+        raise DownloadError(
+            f"{shown(url)}: lists no archive that is named for a machine type{listed}; see whether "
+            "--source is right"
+        )
     return [found[name] for name in sorted(found)]
 
 
@@ -156,9 +161,16 @@ def _archive(entry: Any, part: Part, url: str) -> Archive | None:
 def _address(url: str, key: str, link: object) -> str:
     """Where the content is: what the listing says if that is on the listing's own host, which a mirror's
     copy of a listing doesn't say; otherwise the usual place on that host."""
-    if isinstance(link, str) and urlsplit(link)[:2] == urlsplit(url)[:2]:
-        return link
-    return f"{url}/files/{quote(key)}/content"
+    is_own = isinstance(link, str) and _host(link) == _host(url)
+    return str(link) if is_own else f"{url}/files/{quote(key)}/content"
+
+
+def _host(address: str) -> tuple[str, str] | None:
+    """Scheme and host; None where it can't be parsed."""
+    try:
+        return urlsplit(address)[:2]
+    except ValueError:
+        return None
 
 
 def _natural(name: str) -> list[tuple[int, str]]:

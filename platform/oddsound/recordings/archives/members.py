@@ -17,6 +17,7 @@ MAX_MEMBERS = 100_000
 MAX_BYTES = 64 * 2**30
 MAX_RATIO = 30
 """Recordings pack to about four fifths; digital silence is rare in them."""
+LEFT_OUT = "nothing of it was unpacked: --parts and --machines leave it out"
 _ROOM = 2**20
 """Bytes that any archive may have, however small it is."""
 _LABELS = re.compile(r"(ground_truth_[A-Za-z0-9_-]+|eval_data_list)\.csv")
@@ -42,9 +43,7 @@ def contents_of(opened: zipfile.ZipFile, archive: Archive) -> Contents:
     files, n_left = [], 0
     for member in members:
         if flaw := _flaw(member, names, archive.size):
-            raise ArchiveError(
-                f"{archive.key}: {shown(member.orig_filename)[:200]}: {flaw}; nothing of it was unpacked"
-            )
+            raise ArchiveError(f"{archive.key}: {shown(member.orig_filename)[:200]}: {flaw}; {LEFT_OUT}")
         if member.is_dir():
             continue
         place = _place(PurePosixPath(member.filename), archive)
@@ -71,7 +70,7 @@ def _require_small(members: list[zipfile.ZipInfo], archive: Archive) -> None:
         what = f"{n_bytes} bytes packed into {archive.size}, more than {MAX_RATIO} in one"
     else:
         return
-    raise ArchiveError(f"{archive.key}: would unpack to {what}; nothing of it was unpacked")
+    raise ArchiveError(f"{archive.key}: would unpack to {what}; {LEFT_OUT}")
 
 
 def _flaw(member: zipfile.ZipInfo, names: set[str], size: int) -> str:
@@ -126,21 +125,18 @@ def _require_machine(folder: PurePosixPath, path: PurePosixPath, archive: Archiv
     if said and said.casefold() != archive.machine.casefold():
         raise ArchiveError(
             f"{archive.key}: {shown(str(path))[:200]}: of {shown(said)}, the archive's name says "
-            f"{archive.machine}; nothing of it was unpacked"
+            f"{archive.machine}; {LEFT_OUT}"
         )
 
 
 def _require_places(files: list[tuple[zipfile.ZipInfo, str]], archive: Archive) -> None:
     if not files:
         what = "labels (ground_truth_*.csv)" if archive.part == "labels" else "recordings in a known layout"
-        raise ArchiveError(
-            f"{archive.key}: holds no {what}; nothing of it was unpacked. --parts leaves it out"
-        )
+        raise ArchiveError(f"{archive.key}: holds no {what}; {LEFT_OUT}")
     places: set[str] = set()
     for member, place in files:
         if place.casefold() in places:
             raise ArchiveError(
-                f"{archive.key}: {shown(member.filename)[:200]}: would be {place} a second time; nothing of "
-                "it was unpacked"
+                f"{archive.key}: {shown(member.filename)[:200]}: would be {place} a second time; {LEFT_OUT}"
             )
         places.add(place.casefold())

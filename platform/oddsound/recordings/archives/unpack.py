@@ -14,7 +14,7 @@ from typing import BinaryIO, cast
 from oddsound.errors import ArchiveError, DataError
 from oddsound.recordings.archives.download import Progress
 from oddsound.recordings.archives.listing import Archive
-from oddsound.recordings.archives.members import contents_of, place_of_table
+from oddsound.recordings.archives.members import LEFT_OUT, contents_of, place_of_table
 from oddsound.recordings.names import shown
 
 _PIECE = 2**20
@@ -55,7 +55,7 @@ def unpack(path: Path, archive: Archive, root: Path, scratch: Path, progress: Pr
         except _DAMAGES as error:
             raise ArchiveError(
                 f"{archive.key}: damaged at its source ({shown(str(error))[:99]}), as its checksum is right; "
-                "nothing of it was unpacked: --parts and --machines leave it out"
+                f"{LEFT_OUT}"
             ) from error
     sizes = {place: member.file_size for (member, _), (place, _) in zip(contents.files, places, strict=True)}
     new = [place for place, is_new in places if is_new]

@@ -11,7 +11,7 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 import requests
-from urllib3.exceptions import InvalidHeader
+from urllib3.exceptions import HTTPError, InvalidHeader
 from urllib3.util import Retry
 
 from oddsound import __version__
@@ -81,13 +81,20 @@ class Web:
         Raises Fault for what may be over at the next try, also where that comes up while the block reads;
         DownloadError for the rest.
         """
+        answer = self._asked(url, headers)
         try:
-            with self.session.get(
-                url, headers=headers, stream=True, timeout=self.patience.timeout_s
-            ) as answer:
+            with answer:
                 _require_answer(url, answer)
                 yield answer
-        except requests.RequestException as error:
+        except (requests.RequestException, HTTPError) as error:
+            raise _named(url, error) from error
+
+    def _asked(self, url: str, headers: Mapping[str, str] | None) -> requests.Response:
+        """ValueErrors too: neither requests nor urllib3 puts a name to an address, a server's redirect among
+        them, that can't be parsed or decoded."""
+        try:
+            return self.session.get(url, headers=headers, stream=True, timeout=self.patience.timeout_s)
+        except (requests.RequestException, HTTPError, ValueError) as error:
             raise _named(url, error) from error
 
     def patiently(self, what: str, attempt: Callable[[], T], reached: Callable[[], int] = lambda: 0) -> T:
@@ -105,9 +112,10 @@ class Web:
                 if (now := reached()) >= furthest + _ENOUGH:
                     failures, furthest = 1, now
                 if failures >= self.patience.tries:
+                    kept = "what has come is kept: the same command goes on from there"
+                    remedy = kept if now else "try later, or another --source"
                     raise DownloadError(
-                        f"{what}: {fault}, {failures} times in succession; what has come is kept: the same "
-                        "command goes on from there"
+                        f"{what}: {fault}, {failures} times in succession; {remedy}"
                     ) from fault
                 pause = self.patience.pause_s(failures, fault.wait_s)
                 self.say(f"{what}: {fault}; again in {pause:.0f} s")
@@ -140,7 +148,7 @@ def _wish_s(answer: requests.Response) -> float | None:
         return None
 
 
-def _named(url: str, error: requests.RequestException) -> Exception:
+def _named(url: str, error: requests.RequestException | HTTPError | ValueError) -> Exception:
     """A Fault where another try may help, otherwise a DownloadError."""
     if "CERTIFICATE_VERIFY_FAILED" in str(error):
         return DownloadError(

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from oddsound.errors import RecordingError
-from oddsound.recordings.plain.cuts import cut
-from oddsound.recordings.plain.folders import find_plain
+from oddsound.errors import DataError, RecordingError
+from oddsound.recordings.index import BadFile
+from oddsound.recordings.names import counted, shown
+from oddsound.recordings.plain.cuts import Cuts, cut
+from oddsound.recordings.plain.folders import PlainMachine, machine_in, notes, places
 from oddsound.recordings.plain.layout import Preparing
-from oddsound.recordings.reader import WaveHeader, check_clip, probe
+from oddsound.recordings.plain.split import split
+from oddsound.recordings.reader import read_clip
 
 
 @dataclass(frozen=True)
@@ -26,29 +30,80 @@ class PlainCount:
     max_seconds: float
 
 
-def check_plain(root: Path, preparing: Preparing) -> tuple[list[PlainCount], list[tuple[Path, str]]]:
-    """The good recordings below `root` by machine and label, and each bad one with its reason."""
+@dataclass
+class Checked:
+    """The good recordings by machine and label; each bad one, and each machine's folder that can't be used,
+    with its reason; what lies there and isn't read, a line each."""
 
-    def opened(path: Path) -> tuple[WaveHeader, int] | str:
+    counts: list[PlainCount] = field(default_factory=list)
+    bad: list[BadFile] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def check_plain(root: Path, preparing: Preparing) -> Checked:
+    """What `prepare` would find below `root`, all of it: one bad folder or recording hides no other."""
+    checked, machines = Checked(), []
+    for name, folder in sorted(places(root).items()):
+        try:
+            machines.append(machine_in(folder, name))
+        except DataError as error:
+            checked.bad.append((folder, str(error)))
+    checked.notes = notes(root, machines, of_all=True)
+    for machine in machines:
+        normal, bad = _opened(machine.normal, preparing)
+        anomalous, wrong = _opened(machine.anomalous, preparing)
+        checked.counts += [*_counted(machine, "normal", normal), *_counted(machine, "anomaly", anomalous)]
+        checked.bad += [*bad, *wrong, *([] if bad else _too_little(machine, normal))]
+        checked.notes += _silent(machine, [*normal, *anomalous])
+    checked.bad.sort()
+    return checked
+
+
+@dataclass(frozen=True)
+class _Opened:
+    cuts: Cuts
+    is_flat: bool
+    """Whether all of its samples are alike."""
+
+
+def _opened(paths: Sequence[Path], preparing: Preparing) -> tuple[list[_Opened], list[BadFile]]:
+    """The good ones, all of their samples read; and the bad ones."""
+
+    def opened(path: Path) -> _Opened | str:
         try:
             cuts = cut(path, preparing.sample_rate, preparing.clip_seconds, resample=preparing.resample)
-            return check_clip(path, probe(path).sample_rate), len(cuts.starts)
+            samples = read_clip(path, cuts.header.sample_rate)
+            return _Opened(cuts, bool(samples.min() == samples.max()))
         except RecordingError as error:
             return str(error)
 
-    counts, bad = [], []
-    for machine in find_plain(root):
-        for label, paths in (("normal", machine.normal), ("anomaly", machine.anomalous)):
-            with ThreadPoolExecutor() as pool:
-                found = list(zip(paths, pool.map(opened, paths), strict=True))
-            bad += [(path, said) for path, said in found if isinstance(said, str)]
-            good = [said for _, said in found if not isinstance(said, str)]
-            if good:
-                seconds = [header.seconds for header, _ in good]
-                n_clips = sum(n for _, n in good)
-                counts.append(
-                    PlainCount(
-                        machine.name, label, len(good), n_clips, sum(seconds), min(seconds), max(seconds)
-                    )
-                )
-    return counts, sorted(bad)
+    with ThreadPoolExecutor() as pool:
+        found = list(zip(paths, pool.map(opened, paths), strict=True))
+    bad = [(path, said) for path, said in found if isinstance(said, str)]
+    return [said for _, said in found if not isinstance(said, str)], bad
+
+
+def _counted(machine: PlainMachine, label: str, recordings: Sequence[_Opened]) -> Iterator[PlainCount]:
+    if recordings:
+        seconds = [each.cuts.header.seconds for each in recordings]
+        n_clips = sum(len(each.cuts.starts) for each in recordings)
+        of_all = (sum(seconds), min(seconds), max(seconds))
+        yield PlainCount(machine.name, label, len(recordings), n_clips, *of_all)
+
+
+def _too_little(machine: PlainMachine, normal: Sequence[_Opened]) -> list[BadFile]:
+    try:
+        split(machine, [each.cuts for each in normal])
+    except DataError as error:
+        return [(machine.folder, str(error))]
+    return []
+
+
+def _silent(machine: PlainMachine, recordings: Sequence[_Opened]) -> list[str]:
+    flat = [each.cuts.path for each in recordings if each.is_flat]
+    if not flat:
+        return []
+    some = ", ".join(map(shown, flat[:3])) + (" and more" if flat[3:] else "")
+    return [
+        f"{machine.name}: no sound in {counted(len(flat), 'recording')} ({some}); record again, or remove"
+    ]

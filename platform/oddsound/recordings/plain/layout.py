@@ -29,16 +29,15 @@ from scipy.io import wavfile
 
 from oddsound.errors import ConfigError, DataError
 from oddsound.recordings.clip import Clip
-from oddsound.recordings.names import shown
+from oddsound.recordings.names import counted, shown
 from oddsound.recordings.plain.cuts import Cuts, cut
-from oddsound.recordings.plain.folders import PlainMachine, find_plain
+from oddsound.recordings.plain.folders import PlainMachine, find_plain, notes
 from oddsound.recordings.plain.made_up import with_fault
+from oddsound.recordings.plain.split import Start, split, starts_of
 from oddsound.recordings.reader import MIN_SAMPLES, SAMPLE_RATE, content_digest
 
 FORMAT = 1
 """Goes up whenever the same recordings and settings give other clips."""
-EVERY = 5
-"""One normal recording in so many is kept for the test; where there are fewer, the last part of each."""
 PREPARED = "prepared.json"
 _BEGUN, _LOCK, _CLIPS = "begun.json", ".lock", "clips.csv"
 _TABLE = ("file", "recording", "start_s", "seconds", "label", "made_up")
@@ -130,7 +129,8 @@ def prepare(
         raise DataError(
             f"{where}: clips can't be written there ({error.strerror}); make room and run again"
         ) from error
-    return Prepared(path, tuple(_notes(found, pieces)))
+    unread = notes(root, found, of_all=machines is None)
+    return Prepared(path, (*_notes(found, pieces), *unread))
 
 
 def has_made_up(clips: Collection[Clip]) -> bool:
@@ -184,13 +184,8 @@ def _pieces(machine: PlainMachine, preparing: Preparing) -> list[_Piece]:
         rate, seconds = preparing.sample_rate, preparing.clip_seconds
         return [cut(path, rate, seconds, resample=preparing.resample) for path in paths]
 
-    train, test = _split([(each, start) for each in cuts(machine.normal) for start in each.starts])
-    if not train or not test:
-        raise DataError(
-            f"{shown(machine.folder)}: {len(train) + len(test)} normal clip; two at least are needed, one to "
-            "train on and one to test with: record more, or cut shorter clips"
-        )
-    anomalous = [(each, start) for each in cuts(machine.anomalous) for start in each.starts]
+    train, test = split(machine, cuts(machine.normal))
+    anomalous = starts_of(cuts(machine.anomalous))
     made_up = not anomalous
     return [
         *_named(machine, "train", "normal", train),
@@ -199,26 +194,8 @@ def _pieces(machine: PlainMachine, preparing: Preparing) -> list[_Piece]:
     ]
 
 
-def _split(clips: Sequence[tuple[Cuts, int]]) -> tuple[list[tuple[Cuts, int]], list[tuple[Cuts, int]]]:
-    """To train on and to test with. No recording is in both where there are `EVERY` or more."""
-    recordings = list(dict.fromkeys(each.path for each, _ in clips))
-    if len(recordings) >= EVERY:
-        kept = set(recordings[EVERY - 1 :: EVERY])
-        tests = [each.path in kept for each, _ in clips]
-    else:
-        last = {}
-        for path in recordings:
-            starts = [start for each, start in clips if each.path == path]
-            last[path] = starts[len(starts) - len(starts) // EVERY :]
-        tests = [start in last[each.path] for each, start in clips]
-    if not any(tests) and len(clips) > 1:
-        tests[-1] = True
-    train = [clip for clip, is_test in zip(clips, tests, strict=True) if not is_test]
-    return train, [clip for clip, is_test in zip(clips, tests, strict=True) if is_test]
-
-
 def _named(
-    machine: PlainMachine, split: str, label: str, clips: Sequence[tuple[Cuts, int]], made_up: bool = False
+    machine: PlainMachine, split: str, label: str, clips: Sequence[Start], made_up: bool = False
 ) -> Iterator[_Piece]:
     place = "train" if split == "train" else "source_test"
     for number, (cuts, start) in enumerate(clips):
@@ -269,9 +246,9 @@ def _notes(machines: Sequence[PlainMachine], pieces: dict[str, list[_Piece]]) ->
             sum(f"_{kind}_" in piece.file for piece in of)
             for kind in ("train_normal", "test_normal", "test_anomaly")
         ]
-        recordings = len(machine.normal) + len(machine.anomalous)
+        recordings = counted(len(machine.normal) + len(machine.anomalous), "recording")
         yield (
-            f"{machine.name}: {recordings} recordings, {counts[0]} clips to train on, {counts[1]} normal and "
+            f"{machine.name}: {recordings}, {counted(counts[0], 'clip')} to train on, {counts[1]} normal and "
             f"{counts[2]} anomalous ones to test with"
         )
         if rest := sum(c.rest / c.sample_rate for c in {p.cuts.path: p.cuts for p in of}.values()):

@@ -165,6 +165,10 @@ def test_mlflow_is_asked_and_never_made(tmp_path: Path) -> None:
     uri = f"sqlite:///{file}"
     assert [f.facts for f in services.mlflow(uri)] == [{"exists": False}]
     assert not file.exists()
+    (found,) = services.mlflow(f"sqlite:///{tmp_path}/new/mlflow.db")
+    assert (found.state, found.said) == ("ok", f"no file yet, the first search makes {tmp_path}/new and it")
+    (found,) = services.mlflow("sqlite:////dev/null/new/mlflow.db")
+    assert (found.state, found.said, found.error) == ("failure", "/dev/null can't be written", TrackingError)
     with pytest.raises(TrackingError, match="no MLflow server answers"):
         list(services.mlflow("http://127.0.0.1:9"))
     with pytest.raises(ConfigError, match="not in the address"):
