@@ -46,7 +46,7 @@ _BLOCK = re.compile(
     r"(?P<shown>.*?)(?P<end><!-- /session -->)",
     re.DOTALL,
 )
-_BY_CHANCE = re.compile(r"\* |\S+ trial \S+ epoch ")
+_BY_CHANCE = re.compile(r"\* |\S+ trial \S+ epoch |features of \S+: \d+ of ")
 """How lines begin that another run may lack."""
 
 

@@ -62,6 +62,7 @@ def test_trials_may_finish_in_another_order() -> None:
     lines = [f"{machine} trial 0 finished: omega 5%" for machine in ("fan", "valve")]
     assert agrees(lines, lines[::-1])
     assert agrees(lines, [lines[0], "fan trial 1 epoch 3 of 14: omega 5% (1/2)", lines[1]])
+    assert agrees(lines, ["features of fan: 224 of 234 clips", *lines])
 
 
 def test_a_page_is_rewritten_between_its_marks() -> None:
