@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 
 from oddsound.config import TrialConfig, validated
 from oddsound.errors import OddsoundError
-from oddsound.recordings.archives.listing import Archive
+from oddsound.recordings.archives.listing import Archive, archives_among, files_in
 from oddsound.recordings.archives.unpack import unpack
 from oddsound.recordings.names import parse_clip, parse_score_name
 from oddsound.recordings.reader import check_clip
@@ -74,6 +74,9 @@ ZIPS = [
     zipped("task2/Kim_EXU_task2_1/" + CSV_NAME, "task2/Kim_EXU_task2_1/Kim_EXU_task2_1.meta.yaml"),
     zipped("fan/train/section_00_source_train_normal_0000.wav", "fan/attributes_00.csv", "readme.txt"),
 ]
+LISTING = b"""{"files": [{"key": "dev_data_fan.zip", "size": 9, "checksum": "md5:%s", "links": {"self":
+"http://h/api/records/1/files/dev_data_fan.zip/content"}}, {"key": "dev_data_fan_r2.zip", "size": 3,
+"checksum": "md5:%s", "links": {"self": "http://[::1]/x"}}]}""" % (b"0" * 32, b"1" * 32)
 ODD = [
     b"\x00",
     b"\xff",
@@ -146,6 +149,11 @@ def read_yaml(content: bytes, folder: Path) -> None:
                 assert str(error)
 
 
+def read_listing(content: bytes, folder: Path) -> None:
+    for part in ("dev", "labels"):
+        archives_among(files_in(content, "http://h/api/records/1"), part, "http://h/api/records/1")
+
+
 def read_zip(content: bytes, folder: Path) -> None:
     path = folder / "package.zip"
     path.write_bytes(content)
@@ -165,6 +173,7 @@ TARGETS: dict[str, tuple[Callable[[bytes, Path], None], list[bytes]]] = {
     "CSV": (read_csv, CSVS),
     "YAML": (read_yaml, YAMLS),
     "zip": (read_zip, ZIPS),
+    "listing": (read_listing, [LISTING]),
 }
 
 

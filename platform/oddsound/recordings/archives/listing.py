@@ -73,7 +73,7 @@ def list_archives(web: Web, source: str, challenge: str, parts: Iterable[Part]) 
     for part in parts:
         url = f"{source}/api/records/{RECORDS[challenge][part]}"
         files = web.patiently(url, partial(_files, web, url))
-        found += _archives(files, part, url)
+        found += archives_among(files, part, url)
     return found
 
 
@@ -99,6 +99,11 @@ def _files(web: Web, url: str) -> list[Any]:
                 raise DownloadError(
                     f"{shown(url)}: far too long for a record's listing; use another --source"
                 )
+    return files_in(content, url)
+
+
+def files_in(content: bytes, url: str) -> list[Any]:
+    """What a record's listing says of its files. Raises DownloadError where it is none."""
     try:
         return list(json.loads(content)["files"])
     except (ValueError, KeyError, TypeError, RecursionError):
@@ -107,8 +112,9 @@ def _files(web: Web, url: str) -> list[Any]:
         ) from None
 
 
-def _archives(files: list[Any], part: Part, url: str) -> list[Archive]:
-    """Of several revisions of an archive (`_r2`) the last one."""
+def archives_among(files: list[Any], part: Part, url: str) -> list[Archive]:
+    """Of several revisions of an archive (`_r2`) the last one. Raises DownloadError where there is none, or
+    one that can't be."""
     found: dict[str, Archive] = {}
     for entry in files:
         archive = _archive(entry, part, url)
