@@ -108,7 +108,7 @@ def test_one_section_whose_attributes_are_the_classes(
     """2023's layout: trained and measured by the rules of 2022, packaged, checked, evaluated to the same."""
     data = relaid(small_data, tmp_path / "data", "2023")
     by_section = one_epoch
-    with pytest.raises(DataError, match=r"fan: training clips of 1 section\(s\); .*labels=attributes"):
+    with pytest.raises(DataError, match=r"fan: training clips of 1 section; .*labels=attributes"):
         refuse_unlearnable("fan", index_folder(data).of("fan"), by_section)
     training = one_epoch.training.model_copy(update={"labels": "attributes"})
     config = one_epoch.model_copy(update={"training": training})
@@ -139,7 +139,7 @@ def test_a_machine_type_without_attributes_is_one_line(
     (data / "fan" / "attributes_00.csv").unlink()
     training = one_epoch.training.model_copy(update={"labels": "attributes"})
     config = one_epoch.model_copy(update={"training": training})
-    with pytest.raises(DataError, match=r"1 combination.* or set model.architecture=autoencoder") as caught:
+    with pytest.raises(DataError, match=r"1 combination.*: set model.architecture=autoencoder") as caught:
         refuse_unlearnable("fan", index_folder(data).of("fan"), config)
     assert "\n" not in str(caught.value)
 

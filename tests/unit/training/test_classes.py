@@ -48,7 +48,7 @@ def test_good_recordings_pass(machine_data: MachineData) -> None:
 
 
 def test_one_section_can_not_be_told_apart_but_its_attributes_can() -> None:
-    with pytest.raises(DataError, match=r"fan: training clips of 1 section\(s\).*training.labels=attributes"):
+    with pytest.raises(DataError, match=r"fan: training clips of 1 section; .*training.labels=attributes"):
         refuse_unlearnable("fan", ONE_SECTION, SECTIONS)
     refuse_unlearnable("fan", ONE_SECTION, ATTRIBUTES)
     refuse_unlearnable("fan", ONE_SECTION, AUTOENCODER)
