@@ -78,7 +78,7 @@ class FeatureConfig(AsWritten):
     power_floor: Positive = 1e-10
     """The least power that the logarithm sees."""
     top_db: Positive | None = 120.0
-    """How far below its loudest value a clip may go; None: as far as it does."""
+    """How far below its loudest value a clip may go; null: as far as it does."""
     median_frames: Annotated[int, Field(ge=0)] = 0
     """Width of the median filter along time, in frames; 0 is off, the paper's is 30 (§2.4)."""
     precision: Literal["float32", "float64"] = "float32"
@@ -241,6 +241,17 @@ def validated(model: type[Model], values: Mapping[str, Any], where: Where) -> Mo
         return model.model_validate(dict(values))
     except ValidationError as error:
         raise ConfigError(_explained(model, error, where)) from error
+
+
+def flaws_of(path: str, value: Any) -> list[str]:
+    """Why a trial's dotted setting `path` can't be `value`, whatever the others are; none where it can."""
+    place = tuple(path.split("."))
+    try:
+        TrialConfig.model_validate({"machine": "any", **nested({path: value})})
+    except ValidationError as error:
+        found = [each for each in error.errors() if each["loc"][: len(place)] == place]
+        return [_explain(TrialConfig, each) for each in found]
+    return []
 
 
 def _explained(model: type[BaseModel], error: ValidationError, where: Where) -> str:

@@ -10,7 +10,7 @@ import click
 from oddsound.cli.data_get import get
 from oddsound.cli.options import machines_option
 from oddsound.cli.plain import bad_of, check_plain_folders, prepare
-from oddsound.cli.recordings import recordings_options, settings_of
+from oddsound.cli.recordings import machines_words, recordings_options, settings_of
 from oddsound.cli.talking import talk, typed, warn
 
 if TYPE_CHECKING:
@@ -34,7 +34,8 @@ data.add_command(prepare)
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="One JSON document instead of a table.")
 @recordings_options
-def check(folder: Path, as_json: bool, **options: Any) -> None:
+@machines_option("all that DIR has")
+def check(folder: Path, as_json: bool, machines: list[str] | None, **options: Any) -> None:
     """Open every recording below DIR: count the good ones, name the bad ones.
 
     \b
@@ -56,11 +57,11 @@ def check(folder: Path, as_json: bool, **options: Any) -> None:
     from oddsound.recordings.plain import is_plain
     from oddsound.recordings.reader import probe
 
-    if is_plain(folder):
-        check_plain_folders(folder, options, as_json=as_json)
+    if is_plain(folder, machines):
+        check_plain_folders(folder, machines, options, as_json=as_json)
         return
     refuse_plain_options(folder, options)
-    index, bad = check_folder(folder, preparing_of(options).sample_rate)
+    index, bad = check_folder(folder, preparing_of(options).sample_rate, machines)
     headers = {clip.path: probe(clip.path) for clip in index.clips}
     rows = _rows(index, headers)
     click.echo(_json(folder, rows, bad) if as_json else _table(rows))
@@ -71,7 +72,7 @@ def check(folder: Path, as_json: bool, **options: Any) -> None:
         warn(f"{two} {have} two channels; the first one is used")
     if bad:
         raise DataError(bad_of(folder, len(bad), len(index.clips)))
-    command = typed("run", folder, *settings_of(options), "--out", "RUN")
+    command = typed("run", folder, *machines_words(machines), *settings_of(options), "--out", "RUN")
     talk(f"{counted(len(index.clips), 'recording')}, all good. Next: {command}")
 
 

@@ -15,15 +15,12 @@ from oddsound.ensemble import optimism
 from oddsound.ensemble.optimism import FusionOptimism, Optimism, estimate_optimism
 from oddsound.ensemble.systems import System
 from oddsound.errors import BundleError
-from oddsound.recordings.names import counted
-from oddsound.scoring.bootstrap import Interval, SystemIntervals, bootstrap
-from oddsound.scoring.table import ANOMALY, NORMAL, ScoreTable
+from oddsound.scoring.bootstrap import Interval, SystemIntervals, bootstrap, few_clips
+from oddsound.scoring.table import ScoreTable
 from oddsound.tracking.layout import MADE_UP
 from oddsound.training.epoch_scores import read_epoch_scores
 
 MEAN = "mean"
-FEW = 10
-"""Of fewer test clips of either label the order is often right or wrong by chance, also in all resamples."""
 
 
 @dataclass(frozen=True)
@@ -177,14 +174,9 @@ def caveats(tables: Mapping[str, ScoreTable], made_up: Collection[str]) -> list[
     `made_up`. A line each; machine types without labelled clips have no figures."""
     lines = []
     for machine, table in tables.items():
-        label = table.labelled().label
-        normal, anomalous = int((label == NORMAL).sum()), int((label == ANOMALY).sum())
-        if label.size and min(normal, anomalous) < FEW:
-            lines.append(
-                f"{machine}: only {normal} normal and {counted(anomalous, 'anomalous test clip')}, so few "
-                "that omega and its interval may be chance; record more"
-            )
-        if label.size and machine in made_up:
+        if few := few_clips(table):
+            lines.append(f"{machine}: {few}; record more")
+        if table.labelled().label.size and machine in made_up:
             lines.append(f"{machine}: the anomalous clips are {MADE_UP}, not yours")
     return lines
 

@@ -6,6 +6,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 
 import click
 
@@ -38,6 +39,8 @@ from oddsound.cli.table1 import table1
 from oddsound.cli.talking import be_quiet
 from oddsound.cli.trials import trials
 from oddsound.errors import DataError, OddsoundError
+
+_PACKAGE = Path(__file__).parents[1]
 
 
 class _Overview(click.Group):
@@ -183,8 +186,9 @@ def _error_line(error: Exception) -> str:
         return text
     if isinstance(error, OSError):
         return f"{error.filename or 'the output'}: {error.strerror or text}; free or mend it"
-    ours = [frame for frame in traceback.extract_tb(error.__traceback__) if "/oddsound/" in frame.filename]
-    where = f" at {ours[-1].filename.rpartition('/oddsound/')[2]}:{ours[-1].lineno}" if ours else ""
+    places = [(Path(f.filename), f.lineno) for f in traceback.extract_tb(error.__traceback__)]
+    ours = [f"{file.relative_to(_PACKAGE)}:{line}" for file, line in places if file.is_relative_to(_PACKAGE)]
+    where = f" at {ours[-1]}" if ours else ""
     what = f"{type(error).__name__}: {' '.join(text.split())}".removesuffix(": ")
     return f"{what}{where}: a mistake of oddsound's; report it with what `oddsound --debug ...` shows"
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from oddsound.cli.options import machines_option
-from oddsound.cli.recordings import preparing_of, recordings_options, settings_of
+from oddsound.cli.recordings import machines_words, preparing_of, recordings_options, settings_of
 from oddsound.cli.talking import talk, typed, warn
 
 if TYPE_CHECKING:
@@ -37,14 +37,16 @@ def prepare(source: Path, folder: Path, machines: list[str] | None, **options: A
     which clip is of which recording. `oddsound run DIR` does the same within its run folder.
     """
     from oddsound.cli.clip_progress import ClipProgress
-    from oddsound.errors import DataError
-    from oddsound.recordings.plain import is_plain, prepare
+    from oddsound.errors import ConfigError, DataError
+    from oddsound.recordings.plain import PREPARED, is_plain, prepare
 
     if not is_plain(source, machines):
         raise DataError(
             f"{source}: no plain folders; expected <machine>/normal/ and <machine>/anomaly/, or "
             "<machine>/*.wav. A layout of the challenge needs no preparing"
         )
+    if folder.resolve().is_relative_to(source.resolve()) and not (folder / PREPARED).is_file():
+        raise ConfigError(f"{folder}: lies inside the recordings, {source}; choose a folder beside them")
     with ClipProgress("clips") as told:
         made = prepare(
             source, folder, preparing_of(options), machines, lambda _, done, total: told(done, total)
@@ -55,13 +57,15 @@ def prepare(source: Path, folder: Path, machines: list[str] | None, **options: A
     talk(f"next        {typed('run', made.folder, *settings_of(options), '--out', 'RUN')}")
 
 
-def check_plain_folders(folder: Path, options: dict[str, Any], *, as_json: bool) -> None:
+def check_plain_folders(
+    folder: Path, machines: list[str] | None, options: dict[str, Any], *, as_json: bool
+) -> None:
     """Print what plain folders hold. Raises DataError where a recording or a machine's folder is bad."""
     from oddsound.errors import DataError
     from oddsound.recordings.names import counted
     from oddsound.recordings.plain.check import check_plain
 
-    checked = check_plain(folder, preparing_of(options))
+    checked = check_plain(folder, preparing_of(options), machines)
     click.echo(_json(folder, checked) if as_json else _table(checked.counts))
     for line in (*(reason for _, reason in checked.bad), *checked.notes):
         warn(line)
@@ -71,7 +75,7 @@ def check_plain_folders(folder: Path, options: dict[str, Any], *, as_json: bool)
     with_anomalies = {count.machine for count in checked.counts if count.label == "anomaly"}
     for machine in sorted({count.machine for count in checked.counts} - with_anomalies):
         warn(f"{machine}: no anomalous recording; faults would be laid over normal ones")
-    words = ["--resample"] if options["resample"] else []
+    words = [*machines_words(machines), *(["--resample"] if options["resample"] else [])]
     words += ["--clip-seconds", f"{options['clip_seconds']:g}"] if options["clip_seconds"] is not None else []
     command = typed("run", folder, *words, *settings_of(options), "--out", "RUN")
     talk(f"{counted(good, 'recording')}, all good. Next: {command}")

@@ -48,6 +48,11 @@ def recordings_options(command: Command) -> Command:
     return command
 
 
+def machines_words(machines: Collection[str] | None) -> list[str]:
+    """--machines as it was given."""
+    return ["--machines", ",".join(machines)] if machines else []
+
+
 def settings_of(options: Mapping[str, Any]) -> list[str]:
     """What a run on recordings of --sample-rate is told of it: the rate, and bands up to half of it."""
     rate = options.get("sample_rate")

@@ -97,10 +97,14 @@ def index_folder(root: Path, machines: Collection[str] | None = None) -> DataInd
     return DataIndex(root, clips)
 
 
-def check_folder(root: Path, sample_rate: int = SAMPLE_RATE) -> tuple[DataIndex, list[BadFile]]:
-    """Open every recording below `root`: the index of the good ones, and all bad ones with reasons.
+def check_folder(
+    root: Path, sample_rate: int = SAMPLE_RATE, machines: Collection[str] | None = None
+) -> tuple[DataIndex, list[BadFile]]:
+    """Open every recording below `root`, or of these machine types: the index of the good ones, and all bad
+    ones with reasons.
 
-    Raises DataError only where there is no such folder or no machine folder in it.
+    Raises DataError only where there is no such folder, no machine folder in it, or an asked machine type
+    is missing.
     """
 
     def reason(clip: Clip) -> str | None:
@@ -110,13 +114,13 @@ def check_folder(root: Path, sample_rate: int = SAMPLE_RATE) -> tuple[DataIndex,
             return str(error)
         return None
 
-    clips, bad = _scan(root, None)
+    clips, bad = _scan(root, machines)
     with ThreadPoolExecutor(_N_THREADS) as pool:
         reasons = list(pool.map(reason, clips))
     good = tuple(clip for clip, why in zip(clips, reasons, strict=True) if why is None)
     bad += [(clip.path, why) for clip, why in zip(clips, reasons, strict=True) if why is not None]
     taken = {clip.path for clip in clips} | {path for path, _ in bad}
-    for path in sorted(set(root.rglob("*.wav")) - taken):
+    for path in sorted(set(root.rglob("*.wav")) - taken) if machines is None else ():
         parts = path.relative_to(root).parts
         if not any(part.startswith(".") for part in parts) and path.parent.name not in LEFT_ALONE:
             bad.append(

@@ -64,7 +64,7 @@ def _settings(of: MachineRun, at: Place, notes: list[str]) -> Iterator[Html]:
     values, omegas = [point for _, point in points], [100 * (trial.omega or 0.0) for trial, _ in points]
     best = omegas.index(max(omegas))
     at_best = ", ".join(f"{name} {value_text(value)}" for name, value in values[best].items())
-    shares = importances(of.dimensions, values, omegas)
+    shares = importances(of.dimensions, values, [trial.omega or 0.0 for trial, _ in points])
     if shares:
         few = f"Of {len(omegas)} trials: not much to go by. " if len(omegas) < 5 * len(shares) else None
         says = ", ".join(f"{name} {100 * share:.0f} %" for name, share in shares.items())

@@ -91,7 +91,7 @@ th[aria-sort=descending] button::after {{ content: " ▼"; }}
 .fit {{ width: fit-content; max-width: 100%; }}
 .fit table {{ width: auto; }} .fit th, .fit td {{ padding: .3rem .6rem; }}
 @media screen and (max-width: 40rem) {{ .scroll caption {{ position: sticky; left: 0; width: fit-content;
-  max-width: calc(100vw - 2rem); }} .pan svg.plot {{ max-width: none; width: 34rem; }} }}
+  max-width: calc(100vw - 2rem); }} .pan svg.plot {{ max-width: none; }} }}
 @page {{ size: A4; margin: 12mm; }}
 @media print {{ section {{ break-inside: auto; }} figure, tr, pre {{ break-inside: avoid; }}
   h2, h3 {{ break-after: avoid; }} .fit table {{ font-size: 7.5pt; }}

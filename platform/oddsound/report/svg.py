@@ -79,8 +79,9 @@ def place_axes(figure: Figure, left: float, right: float, bottom: float, top: fl
     """
     width, height = figure.get_size_inches()
     firsts, others = _columns(figure)
-    left = max([left, *map(_room, firsts)])
-    figure.subplots_adjust(left / width, bottom / height, 1 - right / width, 1 - top / height)
+    for _ in range(2):  # a narrower panel can have other ticks
+        left = max([left, *map(_room, firsts)])
+        figure.subplots_adjust(left / width, bottom / height, 1 - right / width, 1 - top / height)
     across, down = figure.axes[0].get_subplotspec().get_gridspec().get_geometry()[::-1]  # type: ignore[union-attr]
     if gaps:
         gap = max([gaps[0], *(0.1 + _room(axes) for axes in others)])

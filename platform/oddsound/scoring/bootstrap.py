@@ -18,14 +18,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oddsound.errors import ScoreError
+from oddsound.recordings.names import counted
 from oddsound.scoring.curves import weighted_values
 from oddsound.scoring.omega import Term, refuse_missing, terms
-from oddsound.scoring.table import ScoreTable
+from oddsound.scoring.table import ANOMALY, NORMAL, ScoreTable
 
 Floats = NDArray[np.float64]
 Verdict = Literal["A is better", "B is better", "can't tell"]
 N_RESAMPLES = 2000
 LEVEL = 0.95
+FEW = 10
+"""Of fewer test clips of either label the order is often right or wrong by chance, also in all resamples."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,19 @@ class Interval:
     estimate: float
     lower: float
     upper: float
+
+
+def few_clips(table: ScoreTable) -> str:
+    """How few labelled test clips there are, where there are fewer than `FEW` of either label; "" elsewhere
+    and where there are none at all, of which there are no figures."""
+    label = table.labelled().label
+    normal, anomalous = int((label == NORMAL).sum()), int((label == ANOMALY).sum())
+    if not label.size or min(normal, anomalous) >= FEW:
+        return ""
+    return (
+        f"only {normal} normal and {counted(anomalous, 'anomalous test clip')}, so few that omega and its "
+        "interval may be chance"
+    )
 
 
 @dataclass(frozen=True)

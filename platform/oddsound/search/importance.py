@@ -36,6 +36,7 @@ def _dimension(name: str, spelt: str) -> Dimension:
         if not isinstance(call, ast.Call):
             raise ValueError("not a distribution")
         given = {each.arg: ast.literal_eval(each.value) for each in call.keywords}
+        given = {name: list(each) if isinstance(each, tuple) else each for name, each in given.items()}
         found = Dimension(**{key: given[key] for key in _SETTINGS if key in given})
         found.distribution()
     except (SyntaxError, TypeError, ValueError, ValidationError, RecursionError, MemoryError) as error:

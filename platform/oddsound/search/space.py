@@ -37,7 +37,7 @@ import oddsound
 from oddsound.config import TrialConfig, flattened, nested, overlay, validated
 from oddsound.errors import ConfigError
 from oddsound.recipes import Reading, recipe_settings
-from oddsound.search.space_yaml import Dimension, Layers, Scalar, SpaceFile, has
+from oddsound.search.space_yaml import Dimension, Layers, Scalar, SpaceFile, has, refuse_values
 from oddsound.yaml_files import Placed, read_mapping
 
 SEED = "training.seed"
@@ -243,6 +243,8 @@ def read_space(machine: str, path: Path, overrides: Sequence[Mapping[str, Any]] 
         sampler=file.sampler,
         reading=reading,
     )
+    _refuse_unknown(space, document)
+    refuse_values({name: file.space[name] for name in searched}, space.paper, document)
     _refuse_unusable(space, document)
     return space
 
@@ -298,13 +300,16 @@ def _distribution(dimension: Dimension, name: str, document: Placed) -> BaseDist
         raise ConfigError(f"{at}: space.{name}: {str(error).splitlines()[0]}") from error
 
 
-def _refuse_unusable(space: SearchSpace, document: Placed) -> None:
+def _refuse_unknown(space: SearchSpace, document: Placed) -> None:
     known = sorted(flattened(TrialConfig(machine=space.machine).model_dump()))
     for name in space.dimensions:
         if name not in known or name in ("machine", SEED, WEIGHTS):
             near = difflib.get_close_matches(name, known, n=2) or known
             at = document.at(("space", name))
             raise ConfigError(f"{at}: space.{name}: no such setting; did you mean {' or '.join(near)}?")
+
+
+def _refuse_unusable(space: SearchSpace, document: Placed) -> None:
     missing = sorted(space.dimensions.keys() - space.paper.keys())
     if missing:
         at = document.at(("paper",))

@@ -14,14 +14,15 @@ from optuna.distributions import (
 )
 from pydantic import Field
 
-from oddsound.config import Strict
+from oddsound.config import AsWritten, Strict, flaws_of
+from oddsound.errors import ConfigError
 from oddsound.recipes import Reading
 from oddsound.yaml_files import Place, Placed
 
 Scalar = bool | int | float | str
 
 
-class Dimension(Strict):
+class Dimension(AsWritten):
     """One searched setting: `choices`, or a range from `low` to `high`, both included."""
 
     choices: list[Scalar] | None = None
@@ -32,6 +33,11 @@ class Dimension(Strict):
     """The most that is tried."""
     log: bool = False
     """Whether the range is tried evenly in its logarithm."""
+
+    def values(self) -> dict[Place, Scalar]:
+        """Every choice, or both ends, by their places in the YAML."""
+        found: dict[Place, Scalar] = {("choices", n): value for n, value in enumerate(self.choices or ())}
+        return found | {(name,): end for name in ("low", "high") if (end := getattr(self, name)) is not None}
 
     def distribution(self) -> BaseDistribution:
         """Integers where both ends are. Raises ValueError where this is neither a range nor choices."""
@@ -85,6 +91,19 @@ class Layers:
             if has(over, place):
                 return over.at(place) if isinstance(over, Placed) else ""
         return self.document.at(in_file) if in_file in self.document.marks else ""
+
+
+def refuse_values(searched: Mapping[str, Dimension], paper: Mapping[str, Scalar], document: Placed) -> None:
+    """Raises ConfigError for what a trial would be refused for, in the middle of the search perhaps."""
+    said: list[tuple[Place, str, Scalar]] = [
+        (("space", name, *place), name, value)
+        for name, dimension in searched.items()
+        for place, value in dimension.values().items()
+    ]
+    said += [(("paper", name), name, value) for name, value in paper.items()]
+    for place, name, value in said:
+        if flaws := flaws_of(name, value):
+            raise ConfigError(f"{document.at(place)}: {place[0]}.{'; '.join(flaws)}")
 
 
 def has(tree: Mapping[str, Any], place: Place) -> bool:

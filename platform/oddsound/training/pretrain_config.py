@@ -10,13 +10,13 @@ from pydantic import Field, model_validator
 
 from oddsound.config import (
     IDENTITY_FORMAT,
+    AsWritten,
     AugmentConfig,
     Count,
     FeatureConfig,
     ModelConfig,
     Positive,
     Rate,
-    Strict,
 )
 
 SHAPING = (
@@ -34,7 +34,7 @@ SHAPING = (
 """The settings of `ModelConfig` that mean something here; the others are the detector's."""
 
 
-class PretrainTrainingConfig(Strict):
+class PretrainTrainingConfig(AsWritten):
     """Adam, its learning rate falling to 0 along half a cosine."""
 
     epochs: Count = 15
@@ -49,7 +49,7 @@ class PretrainTrainingConfig(Strict):
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
 
 
-class PretrainConfig(Strict):
+class PretrainConfig(AsWritten):
     """Same hash, same corpus, same machine = same weights.
 
     Raises ValueError, as pydantic wants it, for a setting of the model that would change nothing.

@@ -157,7 +157,7 @@ def test_any_error_is_one_line(
     assert exits("status", "run") == code
     said = capsys.readouterr().err
     assert said.startswith(f"oddsound: {line}") and said.count("\n") == 1
-    assert ("a mistake of oddsound's" in said) == (code == 1)
+    assert ("at cli/status.py:" in said and "a mistake of oddsound's" in said) == (code == 1)
     assert exits("--debug", "status", "run") == code
     assert "Traceback" in capsys.readouterr().err
 

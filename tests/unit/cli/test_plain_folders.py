@@ -135,3 +135,31 @@ def test_a_model_of_several_sections_is_refused_with_what_is_possible(
         in err
     )
     assert "attributes" not in err
+
+
+def test_check_takes_the_machines_that_the_remedy_names(
+    mix: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for machine in ("press", "fan"):
+        code, out, err = oddsound(capsys, "data", "check", mix, "--machines", machine)
+        assert code == 0 and machine in out
+        assert next_of(err) == ["run", str(mix), "--machines", machine, "--out", "RUN"]
+
+
+def test_clips_are_not_laid_out_among_the_recordings(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recorded(tmp_path / "own" / "press" / "normal")
+    code, _, err = oddsound(capsys, "data", "prepare", tmp_path / "own", tmp_path / "own" / "inside")
+    assert code == 2
+    assert "lies inside the recordings" in err and not (tmp_path / "own" / "inside").exists()
+
+
+def test_the_remedy_for_what_is_not_read_beside_loose_recordings_holds(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mill = recorded(tmp_path / "own" / "mill")
+    recorded(mill / "broken", 1)
+    code, _, err = oddsound(capsys, "data", "check", tmp_path / "own")
+    assert code == 0
+    assert f"into {mill}, or everything into {mill}/normal or {mill}/anomaly" in err

@@ -276,6 +276,9 @@ def test_what_the_page_says_makes_a_figure_again(
     monkeypatch.chdir(made_run.parent)
     exec(f"{first(made_run.name, ['fan', 'valve'])}\n{recipe.code}", names)
     assert names["found"]
+    if recipe.key == "importance":
+        shares = ", ".join(f"{name} {100 * share:.0f} %" for name, share in names["found"].items())
+        assert f"each searched setting explains: {shares}." in page_of(made_run)
 
 
 def test_the_means_over_the_machine_types_are_made_again(
@@ -288,6 +291,17 @@ def test_the_means_over_the_machine_types_are_made_again(
     mean = names["means"]["S1"]
     shown = f"{100 * mean.estimate:.2f} ({100 * mean.lower:.2f}–{100 * mean.upper:.2f})"
     assert shown in page_of(made_run) and names["found"][0].machines.keys() == {"fan", "valve"}
+
+
+def test_too_few_clips_to_tell_from_chance_are_said_to_be(
+    made_run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = (
+        "There are only 12 normal and 12 anomalous test clips, so few that Ω and its interval may be chance."
+    )
+    assert few not in Read(page_of(made_run)).said
+    monkeypatch.setattr("oddsound.scoring.bootstrap.FEW", 13)
+    assert few in Read(page_of(made_run)).said
 
 
 def test_what_the_page_names_can_be_called_anything() -> None:

@@ -129,6 +129,28 @@ def test_what_is_wrong_is_said_in_one_line(text: str, message: str, tmp_path: Pa
         ("base:\n  training: {epochs: 3}\n  loss:\n    roh: 1\n", ":4:5: loss.roh: unknown key"),
         ("space:\n  loss.roh: {low: 1, high: 2}\n", ":2:3: space.loss.roh: no such setting"),
         ("space:\n  loss.rho: {lo: 1, high: 2}\n", ":2:14: space.loss.rho.lo: unknown key"),
+        (
+            "space:\n  training.batch_size: {choices: [8, 4.0]}\npaper: {training.batch_size: 8}\n",
+            ":2:38: space.training.batch_size: input should be a valid integer, got 4.0",
+        ),
+        (
+            "space:\n  model.ae_hidden: {low: 64.0, high: 128}\npaper: {model.ae_hidden: 64}\n",
+            ":2:21: space.model.ae_hidden: input should be a valid integer, got 64.0",
+        ),
+        (
+            "space:\n  loss.contrastive: {choices: [eq4, nt_xnt]}\npaper: {loss.contrastive: eq4}\n",
+            ":2:37: space.loss.contrastive: input should be 'eq4' or 'nt_xent', got 'nt_xnt'",
+        ),
+        ("space:\n  loss.rho: {low: '0.1', high: 1}\n", ":2:14: space.loss.rho.low"),
+        ("space:\n  loss.rho: {low: 0.1, high: 1, log: 'yes'}\n", ":2:33: space.loss.rho.log: input should"),
+        (
+            "space:\n  training.batch_size: {choices: [8, 4]}\npaper:\n  training.batch_size: 8.0\n",
+            ":4:3: paper.training.batch_size: input should be a valid integer, got 8.0",
+        ),
+        (
+            "space: {loss.rho: {low: -0.1, high: 1}}\npaper: {loss.rho: 1}\n",
+            ":1:20: space.loss.rho: input should be greater than 0, got -0.1",
+        ),
         ("sampler: tpe\nspaces: {}\n", ":2:1: spaces: unknown key; did you mean space?"),
         ("base: {training: {seed: 3}}\n", ":1:19: training.seed: is given by --seed"),
         ("base: {}\nrecipes: {profile: mine}\n", ":2:11: recipes.profile: input should be"),

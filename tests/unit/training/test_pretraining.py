@@ -32,6 +32,12 @@ SMALL: dict[str, Any] = {
 }
 
 
+@pytest.mark.parametrize("epochs", [True, 3.0, "3"])
+def test_settings_are_of_their_type(epochs: Any) -> None:
+    with pytest.raises(ValueError, match="valid integer"):
+        PretrainConfig.model_validate(SMALL | {"training": {"epochs": epochs}})
+
+
 @pytest.fixture(scope="module")
 def config() -> PretrainConfig:
     return PretrainConfig.model_validate(SMALL)

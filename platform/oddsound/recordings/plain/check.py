@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +11,7 @@ from oddsound.errors import DataError, RecordingError
 from oddsound.recordings.index import BadFile
 from oddsound.recordings.names import counted, shown
 from oddsound.recordings.plain.cuts import Cuts, cut
-from oddsound.recordings.plain.folders import PlainMachine, machine_in, notes, places
+from oddsound.recordings.plain.folders import PlainMachine, chosen, machine_in, notes
 from oddsound.recordings.plain.layout import Preparing
 from oddsound.recordings.plain.split import split
 from oddsound.recordings.reader import read_clip
@@ -40,15 +40,18 @@ class Checked:
     notes: list[str] = field(default_factory=list)
 
 
-def check_plain(root: Path, preparing: Preparing) -> Checked:
-    """What `prepare` would find below `root`, all of it: one bad folder or recording hides no other."""
+def check_plain(root: Path, preparing: Preparing, only: Collection[str] | None = None) -> Checked:
+    """What `prepare` would find below `root`, all of it: one bad folder or recording hides no other.
+
+    only: these machines. Raises DataError for one that isn't there.
+    """
     checked, machines = Checked(), []
-    for name, folder in sorted(places(root).items()):
+    for name, folder in sorted(chosen(root, only).items()):
         try:
             machines.append(machine_in(folder, name))
         except DataError as error:
             checked.bad.append((folder, str(error)))
-    checked.notes = notes(root, machines, of_all=True)
+    checked.notes = notes(root, machines, of_all=only is None)
     for machine in machines:
         normal, bad = _opened(machine.normal, preparing)
         anomalous, wrong = _opened(machine.anomalous, preparing)

@@ -75,14 +75,18 @@ def find_plain(root: Path, machines: Collection[str] | None = None) -> tuple[Pla
 
     Raises DataError for a machine that isn't there, and where `machine_in` does for one that is wanted.
     """
+    return tuple(machine_in(folder, name) for name, folder in sorted(chosen(root, machines).items()))
+
+
+def chosen(root: Path, machines: Collection[str] | None) -> dict[str, Path]:
+    """The folders of these machines below `root`, of all for None. Raises DataError for one that isn't
+    there."""
     found = places(root)
     for name in machines or ():
         if name not in found:
             hint = did_you_mean(name, found)
             raise DataError(f"{shown(root)}: no machine {name!r}; {hint}there are: {_listed(found)}")
-    return tuple(
-        machine_in(found[name], name) for name in sorted(found) if machines is None or name in machines
-    )
+    return {name: folder for name, folder in found.items() if machines is None or name in machines}
 
 
 def machine_in(folder: Path, name: str) -> PlainMachine:
@@ -113,7 +117,13 @@ def machine_in(folder: Path, name: str) -> PlainMachine:
 def notes(root: Path, machines: Collection[PlainMachine], *, of_all: bool) -> list[str]:
     """What lies below `root` and isn't read, a line for each of `machines` and folder; of_all: also what is
     in no machine's folder."""
-    lines = [line for machine in machines for line in unread_notes(machine.folder, machine.unread)]
+    lines = [
+        line
+        for machine in machines
+        for line in unread_notes(
+            machine.folder, machine.unread, loose=machine.normal[0].parent == machine.folder
+        )
+    ]
     taken = set(places(root).values())
     if of_all and root not in taken:
         known = {*_layouts(root), *LEFT_ALONE}

@@ -36,14 +36,17 @@ def sounds_below(folder: Path) -> list[Path]:
     return sorted(found)
 
 
-def unread_notes(folder: Path, unread: Collection[Path]) -> list[str]:
-    """What of the machine in `folder` isn't read, a line for each folder in it and format."""
+def unread_notes(folder: Path, unread: Collection[Path], *, loose: bool = False) -> list[str]:
+    """What of the machine in `folder` isn't read, a line for each folder in it and format. `loose`: what is
+    read lies in `folder` itself."""
+    places = f"{shown(folder / 'normal')} or {shown(folder / 'anomaly')}"
+    to = f"{shown(folder)}, or everything into {places}" if loose else places
     where = [(_place(path, folder), path.suffix.lower()) for path in unread]
     lines = []
     for (place, suffix), n in sorted(Counter(where).items()):
         if suffix == ".wav":
             said = f"{counted(n, 'recording')} not used"
-            remedy = f"move what is to be used into {shown(folder / 'normal')} or {shown(folder / 'anomaly')}"
+            remedy = f"move what is to be used into {to}"
         else:
             said = f"{counted(n, f'{suffix} file')} not read"
             remedy = f"convert what is to be used: ffmpeg -i OLD{suffix} NEW.wav"
