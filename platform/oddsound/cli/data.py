@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from oddsound.recordings.index import DataIndex
     from oddsound.recordings.reader import WaveHeader
 
-_CLIPS, _CLIPS_OR_NONE = click.IntRange(1, 5000), click.IntRange(0, 5000)
+_CLIPS = click.IntRange(1, 5000)
 _COLUMNS = ("machine", "section", "domain", "split", "label", "clips", "seconds")
 
 

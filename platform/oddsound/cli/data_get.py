@@ -10,6 +10,7 @@ import click
 from oddsound.cli.options import machines_option
 from oddsound.cli.talking import talk, typed
 from oddsound.recordings.archives.records import PARTS, RECORDS, SOURCE
+from oddsound.recordings.names import counted
 
 if TYPE_CHECKING:
     from oddsound.cli.download_progress import DownloadProgress
@@ -109,8 +110,8 @@ def _get(
 
     def done(archive: Archive, unpacked: Unpacked) -> None:
         counts[archive] = unpacked
-        left = f", {_counted(unpacked.n_left, 'other')} left out" if unpacked.n_left else ""
-        progress.say(f"{archive.key}: {_counted(len(unpacked.files), 'file')}{left}")
+        left = f", {counted(unpacked.n_left, 'other')} left out" if unpacked.n_left else ""
+        progress.say(f"{archive.key}: {counted(len(unpacked.files), 'file')}{left}")
 
     n_missing = sum(one.state != "unpacked" for one in found)
     if n_missing:
@@ -133,12 +134,8 @@ def _end(place: Path, found: list[Found], counts: dict[Archive, Unpacked], keep:
     n_new = sum(unpacked.n_new for unpacked in counts.values())
     if keep and counts:
         talk(f"the archives are in {place / FOLDER}")
-    said = f"{_counted(n_new, 'file')} written" if counts else "already there, nothing to do"
+    said = f"{counted(n_new, 'file')} written" if counts else "already there, nothing to do"
     talk(f"{said}. Next: {typed('data', 'check', place)}")
-
-
-def _counted(n: int, what: str) -> str:
-    return f"{n} {what}" if n == 1 else f"{n} {what}s"
 
 
 def _json(

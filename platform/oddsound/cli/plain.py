@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from oddsound.cli.options import machines_option
-from oddsound.cli.recordings import machines_words, preparing_of, recordings_options, settings_of
+from oddsound.cli.recordings import (
+    machines_words,
+    preparing_of,
+    recordings_options,
+    refuse_inside,
+    settings_of,
+)
 from oddsound.cli.talking import talk, typed, warn
 
 if TYPE_CHECKING:
@@ -37,7 +43,7 @@ def prepare(source: Path, folder: Path, machines: list[str] | None, **options: A
     which clip is of which recording. `oddsound run DIR` does the same within its run folder.
     """
     from oddsound.cli.clip_progress import ClipProgress
-    from oddsound.errors import ConfigError, DataError
+    from oddsound.errors import DataError
     from oddsound.recordings.plain import PREPARED, is_plain, prepare
 
     if not is_plain(source, machines):
@@ -45,8 +51,7 @@ def prepare(source: Path, folder: Path, machines: list[str] | None, **options: A
             f"{source}: no plain folders; expected <machine>/normal/ and <machine>/anomaly/, or "
             "<machine>/*.wav. A layout of the challenge needs no preparing"
         )
-    if folder.resolve().is_relative_to(source.resolve()) and not (folder / PREPARED).is_file():
-        raise ConfigError(f"{folder}: lies inside the recordings, {source}; choose a folder beside them")
+    refuse_inside(source, folder, PREPARED)
     with ClipProgress("clips") as told:
         made = prepare(
             source, folder, preparing_of(options), machines, lambda _, done, total: told(done, total)

@@ -87,6 +87,15 @@ def index_recordings(
     return replace(index_folder(made.folder, machines), root=data)
 
 
+def refuse_inside(data: Path, out: Path, begun: str) -> None:
+    """Raises ConfigError for a new folder `out` among the recordings: what lies in it would be taken for some
+    of them the next time. One that has the file `begun` isn't new."""
+    from oddsound.errors import ConfigError
+
+    if out.resolve().is_relative_to(data.resolve()) and not (out / begun).is_file():
+        raise ConfigError(f"{out}: lies inside the recordings, {data}; choose a folder beside them")
+
+
 def prepared_in(index: DataIndex, run: Path) -> str:
     """The folder of clips that were made for the run in the folder `run`, seen from there; "" for recordings
     that are clips themselves."""

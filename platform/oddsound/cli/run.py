@@ -77,7 +77,7 @@ def run_all(
     prepare_ray(options["ray_address"], options["insecure"])  # before ray is imported
     from oddsound.chatter import kept_in
     from oddsound.cli import stages
-    from oddsound.cli.recordings import index_recordings, of_one_section
+    from oddsound.cli.recordings import index_recordings, of_one_section, refuse_inside
     from oddsound.cli.settings import overrides
     from oddsound.search.address import LOCAL
     from oddsound.search.driver import sole_driver
@@ -92,7 +92,7 @@ def run_all(
             refuse_here(_conduct(options).resources)
         authors = read_authors(options["authors"])
         overlays = overrides(options)
-        _refuse_inside(data, out)
+        refuse_inside(data, out, "run.json")
         index = index_recordings(data, machines, out / "recordings", options, overlays)
         overlays = [*of_one_section(index, overlays), *overlays]
         spaces = wanted_spaces(index.machines, space, options["spaces"], overlays)
@@ -105,14 +105,6 @@ def run_all(
             if stages.searched(out, record):
                 finish(out, record, authors, options["pinned"])
             stages.refuse_failures(outcome, out)
-
-
-def _refuse_inside(data: Path, out: Path) -> None:
-    """A new run that lay among the recordings would be taken for some of them the next time."""
-    from oddsound.errors import ConfigError
-
-    if out.resolve().is_relative_to(data.resolve()) and not (out / "run.json").is_file():
-        raise ConfigError(f"{out}: lies inside the recordings, {data}; choose a folder beside them")
 
 
 def wanted_spaces(

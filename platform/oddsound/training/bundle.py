@@ -26,8 +26,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from oddsound.config import TrialConfig
-from oddsound.errors import BundleError
+from oddsound.config import TrialConfig, validated
+from oddsound.errors import BundleError, ConfigError
 from oddsound.json_files import NOTHING_ELSE, of_kind
 from oddsound.scoring.table import ScoreTable, Shared
 
@@ -111,9 +111,10 @@ class Bundle:
         return self.path / "scores.npz"
 
     def config(self) -> TrialConfig:
+        document = self._read("config.json")
         try:
-            return TrialConfig.model_validate(self._read("config.json"))
-        except ValueError as error:
+            return validated(TrialConfig, document if isinstance(document, dict) else {}, "settings")
+        except ConfigError as error:
             raise self._is_not("config.json", "a trial's configuration", error) from error
 
     def result(self) -> TrialResult:
