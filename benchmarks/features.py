@@ -27,6 +27,7 @@ from benchmarks.packed import Pipe, answer, made_up_clips
 
 from oddsound.config import FeatureConfig
 from oddsound.features.cache import build_cache
+from oddsound.features.freed_memory import keep_freed_memory
 from oddsound.features.logmel import log_mel
 from oddsound.features.threads import n_workers, single_threads
 from oddsound.recordings.clip import Clip
@@ -56,6 +57,7 @@ class Ways:
             samples, _ = soundfile.read(clip.path, dtype="float32")
             torch.stft(torch.from_numpy(samples), 1024, 512, window=window, center=False, return_complex=True)
 
+        keep_freed_memory()
         with single_threads(n_workers()) as pool:
             return len(self.clips) / seconds(lambda: list(pool.map(read, self.clips)))
 

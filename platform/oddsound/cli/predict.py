@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from oddsound.training.verdicts import MachineModel, NewClip, Verdict
 
 _BATCH = 16
-"""Larger ones are no faster on a CPU (docs/results/bench.md)."""
+"""More are no faster on a CPU (docs/results/bench.md)."""
 
 
 @click.command()
@@ -45,7 +45,7 @@ _BATCH = 16
     default=_BATCH,
     show_default=True,
     type=click.IntRange(1, 1024),
-    help="Clips that a network is given at once; 1: a third of the speed, and scores to the last digit.",
+    help="Clips held in memory at once; scores don't depend on it.",
 )
 @click.option("--json", "as_json", is_flag=True, help="JSON, with the probabilities of the sections.")
 @click.option("--out", type=click.Path(path_type=Path), help="Write there, whole or not at all.")
@@ -75,9 +75,9 @@ def predict(
     quantile of a gamma fitted to the scores of its training clips) and decision (1 above it, else 0).
 
     Only configuration and weights are read, after their SHA-256 was found to be the registered one; no code
-    that lies beside them is run. Scores of clips that go through a network together are those of one at a
-    time but for rounding, about a millionth of their size. A folder is searched for .wav at any depth;
-    within a data folder the model's own machine types are taken.
+    that lies beside them is run. A clip's score doesn't depend on the clips that are scored with it, to the
+    last digit. A folder is searched for .wav at any depth; within a data folder the model's own machine
+    types are taken.
 
     With a --run of plain folders, recordings are converted and cut as that run did it. Where they are cut,
     a column start_s after file says where in the recording, in seconds, each clip begins.
@@ -96,7 +96,7 @@ def predict(
             chosen = _by_machine(found, opened.machines, machine)
             with writing(out, as_json=as_json, is_cut=bool(taken.clip_seconds)) as write:
                 for scorer, batch in _batches(opened, chosen, section, batch_size, taken):
-                    found_out = verdicts(scorer, batch, batch_size)
+                    found_out = verdicts(scorer, batch)
                     write(found_out)
                     count.add(scorer, batch, found_out)
     count.say()

@@ -94,9 +94,9 @@ class Fused:
     def sections(self) -> Mapping[str, SectionFacts]:
         return self.facts.sections
 
-    def table(self, clips: Sequence[NewClip], at_once: int = 1) -> ScoreTable:
-        """The fused scores of the clips, `at_once` and errors as of `Detector.table`."""
-        return self.fitted.apply([detector.table(clips, at_once) for detector in self.detectors])
+    def table(self, clips: Sequence[NewClip]) -> ScoreTable:
+        """The fused scores of the clips; errors as of `Detector.table`."""
+        return self.fitted.apply([detector.table(clips) for detector in self.detectors])
 
 
 def package_system(

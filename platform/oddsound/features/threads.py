@@ -4,17 +4,11 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import TypeVar
 
 import torch
-
-from oddsound.features.freed_memory import keep_freed_memory
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 
 def n_workers() -> int:
@@ -24,12 +18,7 @@ def n_workers() -> int:
 
 @contextmanager
 def single_threads(workers: int) -> Iterator[ThreadPoolExecutor]:
-    """A pool of `workers` threads that have one thread of torch's each.
-
-    The process keeps freed memory from then on: a clip's arrays are a megabyte each, and having them
-    zeroed anew takes longer than the arithmetic.
-    """
-    keep_freed_memory()
+    """A pool of `workers` threads that have one thread of torch's each."""
     with _own_threads_kept(), ThreadPoolExecutor(workers, "features", torch.set_num_threads, (1,)) as pool:
         yield pool
 
@@ -41,7 +30,7 @@ _lock = threading.Lock()
 
 @contextmanager
 def _own_threads_kept() -> Iterator[None]:
-    """What a thread sets holds for MKL, and for later threads, everywhere: the last pool to end mends it."""
+    """What a thread sets holds for MKL, and for later threads, everywhere. The last pool to end restores it."""
     global _using, _threads_before
     with _lock:
         _threads_before = _threads_before if _using else torch.get_num_threads()
@@ -53,11 +42,3 @@ def _own_threads_kept() -> Iterator[None]:
             _using -= 1
             if not _using:
                 torch.set_num_threads(_threads_before)
-
-
-def in_threads(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
-    """`work` of each item, in their order; of several by a thread a CPU. Raises what the first raises."""
-    if len(items) < 2:
-        return [work(item) for item in items]
-    with single_threads(min(n_workers(), len(items))) as pool:
-        return list(pool.map(work, items))

@@ -1,8 +1,8 @@
 """Weights that must be exactly a network's: each name, shape and type, every number finite.
 
 The network is first made without memory or numbers (torch's meta device) and compared with what the
-file's header says, so a file that isn't its own costs nothing; then the file's tensors become its
-weights. Nothing that a file holds is ever run.
+file's header says, so a file that isn't its own costs nothing; then the file's tensors are copied into
+its weights. Nothing that a file holds is ever run.
 """
 
 from __future__ import annotations
@@ -42,7 +42,9 @@ def load_strictly(build: Callable[[], Network], path: Path) -> Network:
     with torch.device("meta"):
         network = build()
     tensors = _read(path, network.state_dict())
-    network.load_state_dict(tensors, strict=True, assign=True)
+    # Copied to memory that torch laid out, as training had it: the last bits of a matrix product depend on
+    # where its operands begin and on their strides (docs/decisions.md), and a file has its own.
+    network.to_empty(device="cpu").load_state_dict(tensors, strict=True)
     return network.eval().requires_grad_(False)
 
 

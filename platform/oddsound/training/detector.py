@@ -1,8 +1,8 @@
 """A trained network on clips that it has never seen, with nothing of its training data at hand.
 
 A clip goes the way that it went in training: log-mel, median filter, padded to the length of the clips
-there, cut into segments, eq. 3 or the reconstruction's error. One clip at a time, its score doesn't depend
-on its neighbours; several at once are scored in a third of the time, and differ by rounding.
+there, cut into segments, eq. 3 or the reconstruction's error. Its score depends on no other clip: it is the
+same to the last bit alone, among others and in the trial's own table (`training.inference`).
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from oddsound.config import TrialConfig
 from oddsound.errors import ModelError, OddsoundError, RecordingError
 from oddsound.features.logmel import log_mel, n_frames
 from oddsound.features.median import median_along_time
-from oddsound.features.threads import in_threads
 from oddsound.models.joint import JointModel
 from oddsound.models.strict import load_strictly
 from oddsound.scoring.table import UNKNOWN, ScoreTable, candidate_classes
 from oddsound.training.bundle import Bundle
 from oddsound.training.device import exact_device
 from oddsound.training.facts import CONFIG, FACTS, WEIGHTS, DetectorFacts, SectionFacts, facts_of
-from oddsound.training.scores import BATCH_FRAMES, judged
+from oddsound.training.inference import outputs_by_clip
+from oddsound.training.scores import judged
 from oddsound.training.sealed import Sealed, digest
 from oddsound.training.segments import Segments
 from oddsound.training.verdicts import NewClip, refuse_section
@@ -62,14 +62,13 @@ class Detector:
     def sections(self) -> Mapping[str, SectionFacts]:
         return self.facts.sections
 
-    def table(self, clips: Sequence[NewClip], at_once: int = 1) -> ScoreTable:
+    def table(self, clips: Sequence[NewClip]) -> ScoreTable:
         """The clips' scores; (clips, segments, classes) probabilities. Each `file` must be another one.
 
-        The network is given `at_once` clips. Raises RecordingError for a clip that is too long, too short,
-        not finite or of an unknown section, and ModelError where the network gives something that isn't a
-        number.
+        Raises RecordingError for a clip that is too long, too short, not finite or of an unknown section,
+        and ModelError if the network gives something that isn't a number.
         """
-        parts = [self._scored(clips[i : i + at_once]) for i in range(0, len(clips), at_once)]
+        score, probabilities = self._scored(clips)
         return ScoreTable(
             machine=self.machine,
             classes=self.facts.classes,
@@ -78,15 +77,15 @@ class Detector:
             domain=np.array([""] * len(clips), dtype=np.str_),
             split=np.array(["test"] * len(clips), dtype=np.str_),
             label=np.full(len(clips), UNKNOWN, dtype=np.int8),
-            score=np.concatenate([score for score, _ in parts]),
-            probabilities=np.concatenate([probabilities for _, probabilities in parts]),
+            score=score,
+            probabilities=probabilities,
         )
 
     def _scored(self, clips: Sequence[NewClip]) -> tuple[Float, Float]:
         """Anomaly scores (n,) and softmax (n, segments, classes)."""
         for clip in clips:
             refuse_section(self, clip)
-        outputs = self._outputs(np.concatenate(in_threads(self._features, clips)))
+        outputs = self._outputs(clips)
         for clip, own in zip(clips, outputs, strict=True):
             if not np.isfinite(own).all():
                 raise ModelError(f"{self.where}: its network gives no finite number for {clip.file}")
@@ -96,27 +95,26 @@ class Detector:
             self.config, outputs, candidate_classes([clip.section for clip in clips], self.facts.classes)
         )
 
+    def _outputs(self, clips: Sequence[NewClip]) -> Float:
+        """(n, segments, …) of what the network gives."""
+        return outputs_by_clip(
+            self.network.logits if self.network.classifies else self.network.errors,
+            lambda i: torch.from_numpy(self._features(clips[i])),
+            len(clips),
+            Segments.of(self.machine, self.facts.clip_frames, self.config.model),
+            next(self.network.parameters()).device,
+        )
+
     def _features(self, clip: NewClip) -> NDArray[np.float32]:
-        """(1, bands, clip_frames), as the feature cache has them."""
+        """(bands, clip_frames), as the feature cache has them."""
         config, frames = self.config.features, self.facts.clip_frames
         own = _frames(clip, self)
         values = median_along_time(
             log_mel(torch.from_numpy(clip.samples), config).numpy(), config.median_frames
         )
-        padded = np.zeros((1, config.n_mels, frames), config.dtype)
-        padded[0, :, :own] = values
+        padded = np.zeros((config.n_mels, frames), config.dtype)
+        padded[:, :own] = values
         return padded.astype(np.float32)
-
-    @torch.inference_mode()
-    def _outputs(self, features: NDArray[np.float32]) -> Float:
-        """(n, bands, clip_frames) to (n, segments, …) of what the network gives."""
-        x = torch.from_numpy(features).to(next(self.network.parameters()).device)
-        segments = Segments.of(self.machine, x.shape[2], self.config.model).unfold(x)
-        network = self.network.logits if self.network.classifies else self.network.errors
-        at_once = max(1, BATCH_FRAMES // segments.shape[2])
-        parts = [network(some).double().cpu().numpy() for some in torch.split(segments, at_once)]
-        outputs: Float = np.concatenate(parts)
-        return outputs.reshape(len(x), -1, *outputs.shape[1:])
 
 
 def _frames(clip: NewClip, of: Detector) -> int:
@@ -169,8 +167,6 @@ def build_detector(where: str, config: TrialConfig, facts: DetectorFacts, weight
         raise
     except (OddsoundError, ValueError, RuntimeError) as error:
         raise ModelError(f"{where}: {CONFIG} makes no network ({error})") from error
-    if network.classifier is not None:
-        network.classifier.backbone.to(memory_format=torch.channels_last)
     return Detector(where, config, facts, network.to(exact_device()))
 
 

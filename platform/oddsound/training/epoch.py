@@ -37,7 +37,7 @@ class Lesson:
     classes: Classes
     segments: Segments
     alive: Callable[[], None] = lambda: None
-    """Is called for each batch that is scored."""
+    """Called for each clip that is scored, on a GPU for each batch of them."""
     device: str = field(default_factory=exact_device)
 
     @cached_property
@@ -55,11 +55,6 @@ class Lesson:
         where = self.features.device
         chosen = (torch.from_numpy(each).to(where, non_blocking=True) for each in (rows, numbers))
         return self.segments.gather(self.features, *chosen).to(self.device)
-
-    def clips(self, rows: NDArray[np.intp]) -> Tensor:
-        """(n, bands, time) float32 on the device: whole clips."""
-        chosen = torch.from_numpy(rows).to(self.features.device)
-        return self.features[chosen].float().to(self.device)
 
     def rows(self, holdout: float) -> NDArray[np.intp]:
         """The training clips without the last `holdout` of them, as Keras splits off its validation."""

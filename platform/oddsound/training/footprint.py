@@ -26,9 +26,10 @@ from oddsound.training.checkpoint import seed_epoch
 from oddsound.training.classes import classes_of
 from oddsound.training.data import MachineData
 from oddsound.training.epoch import Lesson, train_epoch
+from oddsound.training.inference import GPU_BATCH_FRAMES
 from oddsound.training.sampler import draw_epoch
 from oddsound.training.schedule import build_optimiser
-from oddsound.training.scores import BATCH_FRAMES, score_clips
+from oddsound.training.scores import score_clips
 from oddsound.training.segments import Segments
 from oddsound.training.trial import build_model
 from oddsound.training.usage import forget_peaks, host_peak
@@ -180,8 +181,8 @@ def _step_seconds(model: JointModel, config: TrialConfig, lesson: _Endless, n_ba
 
 
 def _scoring_seconds(model: JointModel, config: TrialConfig, lesson: _Endless) -> float:
-    """By as many clips as the network is given at once; a first time that is quick only warms up."""
-    at_once = max(1, BATCH_FRAMES // (lesson.segments.n * lesson.segments.frames))
+    """By as many clips as a GPU is given at once; a first time that is quick only warms up."""
+    at_once = max(1, GPU_BATCH_FRAMES // (lesson.segments.n * lesson.segments.frames))
     rows = lesson.data.labelled_rows[:at_once]
     rows = rows if len(rows) else np.arange(len(lesson.data.clips))[:at_once]
     for _ in range(2):

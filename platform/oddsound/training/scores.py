@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -18,9 +17,7 @@ from oddsound.scoring.table import ScoreTable
 from oddsound.scoring.years import rules_of
 from oddsound.training.data import LABELS
 from oddsound.training.epoch import Lesson
-
-BATCH_FRAMES = 64 * 311
-"""How many frames the network is given at once: 64 whole clips of 10 s."""
+from oddsound.training.inference import outputs_by_clip
 
 Float = NDArray[np.float64]
 
@@ -69,7 +66,6 @@ def _by_errors(
     return errors.mean(axis=1), np.zeros((len(rows), 1, 0))
 
 
-@torch.inference_mode()
 def _over_segments(
     model: JointModel, network: Callable[[Tensor], Tensor], lesson: Lesson, rows: NDArray[np.intp]
 ) -> Float:
@@ -77,20 +73,12 @@ def _over_segments(
     left as it was."""
     was_training = model.training
     model.eval()
-    size = max(1, BATCH_FRAMES // (lesson.segments.n * lesson.segments.frames))
-    parts = [_outputs(network, lesson, rows[i : i + size]) for i in range(0, len(rows), size)]
+    outputs = outputs_by_clip(
+        network, lambda i: lesson.features[rows[i]], len(rows), lesson.segments, lesson.device, lesson.alive
+    )
     model.train(was_training)
-    outputs = np.concatenate(parts)
     if not np.isfinite(outputs).all():
         raise TrialError(
             f"{lesson.data.machine}: the network's outputs are not finite; lower the learning rate"
         )
     return outputs
-
-
-def _outputs(network: Callable[[Tensor], Tensor], lesson: Lesson, rows: NDArray[np.intp]) -> Float:
-    lesson.alive()
-    x = lesson.clips(rows)
-    outputs = network(lesson.segments.unfold(x))
-    by_clip: Float = outputs.reshape(len(rows), -1, *outputs.shape[1:]).double().cpu().numpy()
-    return by_clip

@@ -65,8 +65,8 @@ class MachineModel(Protocol):
     @property
     def sections(self) -> Mapping[str, SectionFacts]: ...
 
-    def table(self, clips: Sequence[NewClip], at_once: int = 1) -> ScoreTable:
-        """One row a clip, in their order; a network is given `at_once` of them."""
+    def table(self, clips: Sequence[NewClip]) -> ScoreTable:
+        """One row a clip, in their order; no row depends on another clip."""
         ...
 
 
@@ -90,12 +90,11 @@ def refuse_much_longer(model: MachineModel, file: str, n_samples: int) -> None:
         )
 
 
-def verdicts(model: MachineModel, clips: Sequence[NewClip], at_once: int = 1) -> list[Verdict]:
-    """What `model` says of each clip, in their order, its networks given `at_once` of them. Errors as
-    `table` of the model raises them."""
+def verdicts(model: MachineModel, clips: Sequence[NewClip]) -> list[Verdict]:
+    """What `model` says of each clip, in their order. Errors as `table` of the model raises them."""
     if not clips:
         return []
-    table = model.table(clips, at_once)
+    table = model.table(clips)
     means = table.probabilities.mean(axis=1)
     return [
         _verdict(model, clip, float(score), dict(_by_section(table.classes, row)))

@@ -70,6 +70,19 @@ def test_permuting_the_clips_permutes_what_is_learned_of_labels(of: list[int], s
         permuted_the_same(name, tables, order)
 
 
+@pytest.mark.parametrize("n", [2, 5, 8, 13])
+@pytest.mark.parametrize("name", FUSIONS)
+def test_a_fused_score_is_the_same_alone_and_among_others(name: str, n: int) -> None:
+    """To the last bit. numpy sums eight numbers or more in an order that depends on the array's shape."""
+    tables = members(range(n))
+    fitted = fit(name, tables, n)
+    together = fitted.apply(tables)
+    for rows in ([0], [7], [9, 3], range(len(tables[0]))[::-1]):
+        own = fitted.apply([table.where(np.array(rows)) for table in tables])
+        np.testing.assert_array_equal(own.score, together.score[rows])
+        np.testing.assert_array_equal(own.probabilities, together.probabilities[rows])
+
+
 @pytest.mark.parametrize("name", FUSIONS)
 @pytest.mark.parametrize("seed", [0, 7])
 def test_one_member_is_that_member(name: str, seed: int) -> None:

@@ -71,8 +71,20 @@ def pooled(tables: Sequence[ScoreTable], weights: Sequence[float] | None = None)
     """(n, 1, classes): the mean over segments, then over members; `weights`: of the members, sum 1."""
     each = [table.probabilities.mean(axis=1, keepdims=True) for table in tables]
     if weights is None:
-        return np.asarray(np.mean(each, axis=0), dtype=np.float64)
+        return mean_of_members(each)
     return np.asarray(sum(w * p for w, p in zip(weights, each, strict=True)), dtype=np.float64)
+
+
+def mean_of_members(each: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """The mean over members, each of one shape.
+
+    Summed one member after the other: numpy sums a single clip's eight members or more in another order
+    than those of several clips, and a clip's score must not depend on its company.
+    """
+    total = each[0].copy()
+    for of in each[1:]:
+        total += of
+    return np.asarray(total / len(each), dtype=np.float64)
 
 
 def scores_of(tables: Sequence[ScoreTable]) -> NDArray[np.float64]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from oddsound.ensemble.fusions._base import Fusion, Used, by_section, pooled, scores_of
+from oddsound.ensemble.fusions._base import Fusion, Used, by_section, mean_of_members, pooled, scores_of
 from oddsound.ensemble.fusions._labelled import labelled
 from oddsound.ensemble.fusions._scales import Float, Measured, Scales
 from oddsound.scoring.table import ScoreTable
@@ -35,7 +35,7 @@ class Diverse(Fusion[Scales]):
         return used, Scales(members=Measured.of(own).members(tuple(range(len(own)))))
 
     def apply(self, tables: Sequence[ScoreTable], state: Scales) -> ScoreTable:
-        scores = np.mean(state.z(tables), axis=0)
+        scores = mean_of_members(state.z(tables))
         return replace(tables[0], score=scores, probabilities=pooled(tables))
 
 

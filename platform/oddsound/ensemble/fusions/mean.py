@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
-
-from oddsound.ensemble.fusions._base import FusionState, Unlearned, pooled
+from oddsound.ensemble.fusions._base import FusionState, Unlearned, mean_of_members, pooled
 from oddsound.scoring.table import ScoreTable
 
 
@@ -18,5 +16,5 @@ class Mean(Unlearned):
     title = "mean anomaly score"
 
     def apply(self, tables: Sequence[ScoreTable], state: FusionState) -> ScoreTable:
-        scores = np.mean([table.score for table in tables], axis=0)
+        scores = mean_of_members([table.score for table in tables])
         return replace(tables[0], score=scores, probabilities=pooled(tables))

@@ -11,14 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import AfterValidator, Field
 
-from oddsound.ensemble.fusions._base import Fusion, FusionState, Used, by_section, pooled
+from oddsound.ensemble.fusions._base import Fusion, FusionState, Used, by_section, mean_of_members, pooled
 from oddsound.errors import ScoreError
 from oddsound.scoring.table import ScoreTable
 from oddsound.training.facts import Finite
 
 _ROUNDING = 1e-5
-"""Of their size, how far two scores of one clip lie apart where its network ran on another device or in
-another batch; ten times what was seen."""
+"""Of their size, how far two scores of one clip may lie apart if its network ran on another device or
+processor; ten times what was seen."""
 
 
 def _rising(scores: tuple[float, ...]) -> tuple[float, ...]:
@@ -70,7 +70,7 @@ class MeanRank(Fusion[References]):
         for i, (table, reference) in enumerate(zip(tables, state.members, strict=True)):
             for section, of in rows.items():
                 ranks[i, of] = _mid_rank(table.score[of], np.asarray(reference[section]))
-        return replace(tables[0], score=np.mean(list(ranks), axis=0), probabilities=pooled(tables))
+        return replace(tables[0], score=mean_of_members(list(ranks)), probabilities=pooled(tables))
 
 
 def _mid_rank(scores: NDArray[np.float64], ordered: NDArray[np.float64]) -> NDArray[np.float64]:

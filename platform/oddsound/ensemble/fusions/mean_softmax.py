@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from oddsound.ensemble.fusions._base import FusionState, Unlearned
+from oddsound.ensemble.fusions._base import FusionState, Unlearned, mean_of_members
 from oddsound.errors import ScoreError
 from oddsound.scoring.anomaly import score_from_probabilities
 from oddsound.scoring.table import ScoreTable
@@ -25,7 +25,7 @@ class MeanSoftmax(Unlearned):
     def apply(self, tables: Sequence[ScoreTable], state: FusionState) -> ScoreTable:
         alike = len({table.probabilities.shape[1] for table in tables}) == 1
         each = [t.probabilities if alike else t.probabilities.mean(axis=1, keepdims=True) for t in tables]
-        probabilities = np.mean(each, axis=0)
+        probabilities = mean_of_members(each)
         score = score_from_probabilities(probabilities, _candidates(tables[0]))
         return replace(tables[0], score=score, probabilities=probabilities)
 

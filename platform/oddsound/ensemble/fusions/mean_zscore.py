@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
-
-from oddsound.ensemble.fusions._base import Fusion, Used, pooled
+from oddsound.ensemble.fusions._base import Fusion, Used, mean_of_members, pooled
 from oddsound.ensemble.fusions._scales import Measured, Scales
 from oddsound.scoring.table import ScoreTable
 
@@ -24,5 +22,5 @@ class MeanZScore(Fusion[Scales]):
         return used, Scales(members=Measured.of(tables).members(used))
 
     def apply(self, tables: Sequence[ScoreTable], state: Scales) -> ScoreTable:
-        scores = np.mean(state.z(tables), axis=0)
+        scores = mean_of_members(state.z(tables))
         return replace(tables[0], score=scores, probabilities=pooled(tables))
