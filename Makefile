@@ -2,6 +2,11 @@
 #
 #   make demo      its own virtual environment, installation, the main job on synthetic machines
 #   make test      the same environment with the test tools, then every check and test
+#
+# and for those who change it:
+#
+#   make test ONLY=scoring   the tests of one room (tests/unit/scoring), or of one folder or file
+#   make quick     checks, and every test without Ray, servers, subprocesses and training
 #   make docs      the documentation's site, into docs/_site
 #   make sessions  the terminal sessions of the README and the pages, by running them
 #   make notebook  docs/notebook/run_in_pandas.ipynb by executing it on RUN (demo_run)
@@ -13,17 +18,38 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test check bench docs sessions notebook clean
+PYTEST := $(BIN)/python -m pytest
+PARALLEL := --numprocesses logical --maxprocesses 4 --dist loadfile
+
+# Stand-ins for other processors: how torch, oneDNN and MKL compute, and by how many threads. Networks that
+# are trained under them have other last digits. A processor without these instructions ignores them.
+NO_AVX := ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 MKL_ENABLE_INSTRUCTIONS=SSE4_2 OMP_NUM_THREADS=1
+AVX2 := ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 MKL_ENABLE_INSTRUCTIONS=AVX2 OMP_NUM_THREADS=2
+
+.PHONY: demo test quick check bench docs sessions notebook clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/installed
 	$(BIN)/oddsound demo
 	$(BIN)/oddsound submission check demo_run/submission --data demo_run/synthetic
 
+ifdef ONLY
+ROOM := $(firstword $(wildcard tests/unit/$(ONLY) tests/$(ONLY) $(filter tests/%,$(ONLY))))
+ROOMS := $(sort $(patsubst tests/unit/%/,%,$(filter-out %__/,$(wildcard tests/unit/*/))))
+test: $(VENV)/installed-test
+	$(if $(ROOM),,$(error ONLY=$(ONLY): no such tests; give one of $(ROOMS), or a folder or file below tests/))
+	$(PYTEST) $(PARALLEL) $(ROOM)
+else
 test: $(VENV)/installed-test check
-	$(BIN)/python -m pytest tests/cluster
-	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile --durations 20 \
-		--ignore tests/cluster
+	$(PYTEST) tests/cluster
+	$(PYTEST) $(PARALLEL) --durations 20 --ignore tests/cluster
+	$(NO_AVX) $(PYTEST) $(PARALLEL) -m trained
+	$(AVX2) $(PYTEST) $(PARALLEL) -m trained
+endif
+
+quick: $(VENV)/installed-test
+	$(BIN)/ruff check .
+	$(PYTEST) $(PARALLEL) -m "not slow and not trained and not server" tests/unit
 
 bench: $(VENV)/installed-test
 	$(BIN)/python -m benchmarks.bench

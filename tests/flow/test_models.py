@@ -10,20 +10,17 @@ import os
 import re
 import shlex
 import shutil
-import signal
-import socket
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from tests.mlflow_server import mlflow_server
+from tests.model_server import post, serving
 from tests.registered_models import DATASET, register_systems_of, register_trials
+from tests.unit.tracking.waiting import free_port
 
 from oddsound.cli.main import main
 from oddsound.recordings.reader import read_clip
@@ -64,11 +61,6 @@ class Lab:
         )
         assert ended.returncode == 0, ended.stderr
         return ended.stdout
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 @pytest.fixture(scope="module")
@@ -113,55 +105,11 @@ def predict(lab: Lab, line: str) -> str:
     return said.getvalue()
 
 
-@contextlib.contextmanager
-def serving(lab: Lab, commands: str) -> Iterator[str]:
-    """The docs' server, once it answers; what it says is in its log."""
-    log = (lab.folder / "serve.log").open("wb")
-    process = subprocess.Popen(
-        ["bash", "-c", commands],
-        cwd=lab.folder,
-        env=lab.environment,
-        stdout=log,
-        stderr=log,
-        start_new_session=True,
-    )
-    address = f"http://127.0.0.1:{lab.port}"
-    try:
-        wait_until_up(f"{address}/ping", process)
-        yield address
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        log.close()
-
-
-def wait_until_up(address: str, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            with urllib.request.urlopen(address, timeout=5):
-                return
-        except OSError:
-            time.sleep(0.1)
-    raise AssertionError(f"nobody serves the model: exit code {process.poll()}")
-
-
-def post(address: str, inputs: dict[str, object]) -> tuple[int, str]:
-    body = json.dumps({"inputs": inputs}).encode()
-    request = urllib.request.Request(f"{address}/invocations", body, {"Content-Type": "application/json"})
-    try:
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            return answer.status, answer.read().decode()
-    except urllib.error.HTTPError as error:
-        return error.code, error.read().decode()
-
-
 def test_a_served_model_answers_with_predicts_score(lab: Lab, predicted: tuple[float, float]) -> None:
     _, serve, curl = lab.blocks("sh")
-    with serving(lab, serve) as address:
+    with serving(["bash", "-c", serve], lab.port, lab.folder, lab.environment) as address:
         (row,) = json.loads(lab.run("bash", "-c", curl))["predictions"]
-        assert row["anomaly_score"] == pytest.approx(predicted[0], abs=1e-6)
+        assert row["anomaly_score"] == predicted[0]
         assert row["decision"] == int(row["anomaly_score"] > row["threshold"])
         assert sum(row["section_probabilities"].values()) == pytest.approx(1)
 
@@ -177,7 +125,7 @@ def test_pyfunc_and_the_safe_loader_give_predicts_scores(lab: Lab, predicted: tu
     by_mlflow, by_ours = lab.blocks("python")
     fan, system = (json.loads(line)[0] for line in lab.run(sys.executable, "-c", by_mlflow).splitlines())
     found = fan["anomaly_score"], system["anomaly_score"]
-    assert found == pytest.approx(predicted, abs=1e-6)
+    assert found == pytest.approx(predicted, abs=1e-9), "to_json writes ten digits"
     with contextlib.chdir(lab.folder), contextlib.redirect_stdout(io.StringIO()) as said:
         exec(by_ours, {})
     assert float(said.getvalue()) == predicted[1] != predicted[0]

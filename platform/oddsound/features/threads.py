@@ -30,7 +30,7 @@ _lock = threading.Lock()
 
 @contextmanager
 def _own_threads_kept() -> Iterator[None]:
-    """What a thread sets holds for MKL, and for later threads, everywhere. The last pool to end restores it."""
+    """What a thread sets holds for MKL, and for later threads, everywhere: the last pool restores it."""
     global _using, _threads_before
     with _lock:
         _threads_before = _threads_before if _using else torch.get_num_threads()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.models_of_every_kind import KINDS, MACHINE, package_every_kind
+from tests.models_of_every_kind import MACHINES, Models, package_every_kind
 
 from oddsound.config import TrialConfig
 
@@ -13,28 +13,27 @@ pytestmark = pytest.mark.trained
 
 
 @pytest.fixture(scope="module")
-def models(
-    small_data: Path, small_config: TrialConfig, tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, Path]:
-    return package_every_kind(small_data, small_config, tmp_path_factory.mktemp("models"))
+def models(small_config: TrialConfig, tmp_path_factory: pytest.TempPathFactory) -> Models:
+    return package_every_kind(small_config, tmp_path_factory.mktemp("models"))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", MACHINES)
 def test_one_clip_ten_and_all_in_reverse_order_give_the_same_bytes(
-    predict, models: dict[str, Path], small_data: Path, tmp_path: Path, kind: str
+    predict, models: Models, tmp_path: Path, kind: str
 ) -> None:
-    clips = sorted((small_data / MACHINE).glob("*_test/*.wav"))
-    assert len(clips) > 40
+    clips = models.clips(kind)
+    assert len(clips) == 24
+    asked = ("--model", models.folders[kind], "--machine", MACHINES[kind], "--out", tmp_path / "scores.csv")
 
     def lines(*clips: Path, **options: int) -> dict[str, bytes]:
         """By file its line of the CSV."""
-        out = tmp_path / "scores.csv"
         given = [part for name, value in options.items() for part in (f"--{name.replace('_', '-')}", value)]
-        assert predict("--model", models[kind], "--out", out, *given, *clips).code == 0
-        return {line.split(b",")[0].decode(): line for line in out.read_bytes().splitlines()[1:]}
+        assert predict(*asked, *given, *clips).code == 0
+        written = (tmp_path / "scores.csv").read_bytes()
+        return {line.split(b",")[0].decode(): line for line in written.splitlines()[1:]}
 
     together = lines(*clips)
-    assert len({line.split(b",")[3] for line in together.values()}) > 40, "no two clips have one score"
+    assert len({line.split(b",")[3] for line in together.values()}) == 24, "no two clips have one score"
     assert lines(*clips[::-1]) == together
     assert lines(*clips[::-1], batch_size=1) == together
     ten = clips[5:15]

@@ -22,7 +22,6 @@ from oddsound.recordings.reader import read_clip
 from oddsound.scoring.threshold import section_thresholds
 from oddsound.tracking.packaged import package_trial
 from oddsound.training.bundle import Bundle, finished
-from oddsound.training.detector import Detector
 from oddsound.training.sealed import seal, unseal
 from oddsound.training.verdicts import NewClip, verdicts
 

@@ -106,6 +106,7 @@ def test_full_width_is_timms_own(name: str) -> None:
 
 @pytest.mark.parametrize("name", BACKBONES)
 def test_three_channels_are_the_one_three_times(name: str) -> None:
+    torch.manual_seed(0)
     one, _ = build_backbone(config_of(backbone=name, width=0.5, depth=0.5))
     three, _ = build_backbone(config_of(backbone=name, width=0.5, depth=0.5, input_channels=3))
     assert list(three.state_dict()) == list(one.state_dict())

@@ -88,7 +88,6 @@ def scores_as_its_trial(bundle: Bundle, data: Path) -> None:
     thresholds = section_thresholds(table)
     assert all(v.threshold == thresholds[v.section] for v in found)
     assert all(v.decision == (v.anomaly_score > v.threshold) for v in found)
-    assert {v.decision for v in found} == {0, 1}
     if table.classes:
         assert all(sum(v.section_probabilities.values()) == pytest.approx(1) for v in found)
         assert all(list(v.section_probabilities) == ["00", "01", "02", "03", "04", "05"] for v in found)

@@ -93,7 +93,9 @@ def test_batches_on_a_gpu_have_one_shape_and_the_last_is_filled(size: int, clips
 def test_each_clip_is_a_sign_of_life(clips: Tensor) -> None:
     lives: list[int] = []
     whole = Segments(FRAMES, 1, 1)
-    outputs_by_clip(lambda x: x.mean(dim=(1, 2)), lambda i: clips[i], N, whole, "cpu", lambda: lives.append(1))
+    outputs_by_clip(
+        lambda x: x.mean(dim=(1, 2)), lambda i: clips[i], N, whole, "cpu", lambda: lives.append(1)
+    )
     assert len(lives) == N
 
 

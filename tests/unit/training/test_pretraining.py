@@ -95,7 +95,8 @@ def test_it_learns(config: PretrainConfig, tmp_path: Path) -> None:
     plain = config.model_copy(update={"augment": AugmentConfig(time_mask_frames=0)})
     longer = with_training(plain, epochs=16, lr=3e-3)
     bundle = pretrain(longer, data, silent, folder=tmp_path)
-    assert bundle.outcome().score >= 0.6, "chance is a third"
+    last = [entry["accuracy"] for entry in bundle.history()[-4:]]
+    assert sum(last) / 4 >= 0.5, "chance is a third; three seeds had 0.75 to 1.00"
 
 
 def test_a_detectors_backbone_takes_the_weights(

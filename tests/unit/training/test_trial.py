@@ -44,7 +44,7 @@ def test_scores_are_eq3_of_the_probabilities(
 ) -> None:
     table = run_trial(small_config, machine_data, silent, trials=tmp_path).scores()
     target = np.array([table.classes.index(section) for section in table.section])
-    np.testing.assert_allclose(table.score, score_from_probabilities(table.probabilities, target), rtol=1e-9)
+    np.testing.assert_allclose(table.score, score_from_probabilities(table.probabilities, target), rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("stopped", [1, 2])
