@@ -21,6 +21,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import unified_diff
+from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -46,8 +47,11 @@ _BLOCK = re.compile(
     r"(?P<shown>.*?)(?P<end><!-- /session -->)",
     re.DOTALL,
 )
-_BY_CHANCE = re.compile(r"\* |\S+ trial \S+ epoch |features of \S+: \d+ of ")
+_BY_CHANCE = re.compile(r"\* |\S+ trial \S+ epoch |features of \S+: \d+ of |GPU memory ")
 """How lines begin that another run may lack."""
+_MEMBER = re.compile(r"\S+ 0 0 S0 0")
+"""A masked row of the table of members. A machine type has one for each trial that some system uses, and
+which trials a fusion takes follows from figures that differ between processors."""
 
 
 @dataclass(frozen=True)
@@ -103,8 +107,9 @@ def shortened(lines: list[str], head: int | None, tail: int | None) -> list[str]
 def masked(lines: list[str]) -> list[str]:
     """`lines` without what a machine, a day or a race between trials decides: numbers, hashes, which
     machine type's trial ends first, what is said by the clock of trials that run, the marks of what is
-    below S1 and their footnote."""
-    return [_plain(line) for line in lines if not _BY_CHANCE.match(line)]
+    below S1 and their footnote, how many members a machine type has, and whether there is a GPU."""
+    plain = [_plain(line) for line in lines if not _BY_CHANCE.match(line)]
+    return [line for before, line in pairwise(["", *plain]) if line != before or not _MEMBER.fullmatch(line)]
 
 
 def _plain(line: str) -> str:
@@ -113,6 +118,7 @@ def _plain(line: str) -> str:
     line = re.sub(r"[+−-]?\d[\d.,]*(e[+-]\d+)?\*?", "0", line)
     line = re.sub(r"^\S+(?= trial \S+ finished: )|(?<=^features of )\S+(?=:)", "MACHINE", line)
     line = re.sub(r"\b(S0 )+S0\b", "S0", line)
+    line = re.sub(r"(?<= 0 )workers?\b", "workers", line)
     return re.sub(r"\s+", " ", line).strip()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -73,10 +74,18 @@ hypothesis.settings.register_profile("shared machine", deadline=None)
 hypothesis.settings.load_profile("shared machine")
 
 
+@pytest.hookimpl(tryfirst=True)  # before `-m` looks at the marks
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whatever is made of the trained trials depends on their figures."""
+    for item in items:
+        if "trained" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.trained)
+
+
 @pytest.fixture(autouse=True, scope="session")
-def _one_thread() -> None:
-    """The machine is shared; more threads make small tensors slower."""
-    torch.set_num_threads(1)
+def _threads() -> None:
+    """One, for the machine is shared and more make small tensors slower; or as many as are asked for."""
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", 1)))
 
 
 @pytest.fixture

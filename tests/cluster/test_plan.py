@@ -47,7 +47,7 @@ def test_a_plan_says_what_a_search_would_take_and_leaves_nothing(
     one, four = document["total"]["hours_on"]
     assert (one["workers"], four["workers"]) == (1, 4)
     assert one["hours"] == pytest.approx(fan["hours"] + valve["hours"])
-    assert one["hours"] / 4 <= four["hours"] < one["hours"] / 3
+    assert one["hours"] / 4 * (1 - 1e-9) <= four["hours"] < one["hours"] / 3
     assert 200 << 20 < fan["host_bytes"] < document["resources"]["memory_per_trial"] < 4 << 30
     assert [path.name for path in tmp_path.iterdir()] == ["tiny.yaml"]
 
@@ -56,7 +56,7 @@ def test_what_is_to_be_measured_and_what_can_never_be_had(
     small_cache: Path, small_config: TrialConfig, ray_folder: Path
 ) -> None:
     with cluster(LOCAL, "again"):
-        asked = Resources(memory_per_trial=AUTO)
+        asked = Resources(gpus_per_trial=0, memory_per_trial=AUTO)
         found = measured(asked, small_config, small_cache)
         assert found.gpus_per_trial == 0.0
         assert isinstance(found.memory_per_trial, int)
@@ -66,8 +66,8 @@ def test_what_is_to_be_measured_and_what_can_never_be_had(
         with pytest.raises(CacheError, match="nowhere: not a feature cache"):
             measure(small_config, small_cache / "nowhere", {"cpu": 1, "gpu": 0})
 
-        with pytest.raises(ConfigError, match="a trial wants 64 CPUs and 0 GPUs, no node has both"):
-            fitting(Resources(64), node_types())
+        with pytest.raises(ConfigError, match="a trial wants 100000 CPUs and 0 GPUs, no node has both"):
+            fitting(Resources(100_000, 0), node_types())
         told_by_an_autoscaler({"CPU": 64, "GPU": 8, "memory": 1 << 40})
         assert node_types()[-1] == Node(64, 8, 1 << 40, is_up=False)
         assert fitting(Resources(64, 0), node_types()) == {"cpu": 64, "gpu": 0}

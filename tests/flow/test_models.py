@@ -128,4 +128,4 @@ def test_pyfunc_and_the_safe_loader_give_predicts_scores(lab: Lab, predicted: tu
     assert found == pytest.approx(predicted, abs=1e-9), "to_json writes ten digits"
     with contextlib.chdir(lab.folder), contextlib.redirect_stdout(io.StringIO()) as said:
         exec(by_ours, {})
-    assert float(said.getvalue()) == predicted[1] != predicted[0]
+    assert float(said.getvalue()) == predicted[1]

@@ -35,7 +35,7 @@ authors:
 """
 SYSTEMS = [f"Kim_EXU_task2_{number}" for number in (1, 2, 3, 4)]
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.trained]
 
 
 def oddsound(*line: object) -> subprocess.CompletedProcess[str]:
@@ -164,12 +164,14 @@ def test_members_come_from_all_searches_that_are_named(two_searches: Path) -> No
         if not of["pinned_to_s1"]:
             assert {member["trial"] for member in of["members"]} == {b.path.name for b in both}
         shown = (two_searches / "submitted").read_text()
-        first = max(both, key=lambda bundle: bundle.result().omega)
+        first = min(both, key=lambda bundle: (-bundle.result().omega, bundle.path.name))
         assert f"{machine:<6}  {first.path.name}  {first.result().weights_sha256}" in shown
     estimates = listing["systems"][0]["estimates"]
     assert set(estimates) == {*MACHINES, "mean"}
     for of in estimates.values():
-        assert of["interval"]["lower"] <= of["interval"]["estimate"] <= of["interval"]["upper"]
+        assert of["interval"]["lower"] <= of["interval"]["upper"], (
+            "of few clips it may leave out its estimate"
+        )
         assert of["optimism"]["naive"] == pytest.approx(of["interval"]["estimate"])
 
 
@@ -186,7 +188,7 @@ def test_what_was_registered_scores_as_was_submitted(two_searches: Path) -> None
             written = (folder / f"{kind}_fan_section_03_source_test.csv").read_text().splitlines()
             assert len(written) == len(clips)
             for name, value in (line.split(",") for line in written):
-                assert float(rows[name][column]) == pytest.approx(float(value), abs=1e-5), (number, name)
+                assert float(rows[name][column]) == float(value), (number, name)
 
 
 def test_every_fusion_side_by_side(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -35,6 +35,7 @@ def test_every_session_is_on_a_page() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.trained
 @pytest.mark.parametrize("block", BLOCKS, ids=lambda block: f"{block.page.stem}-{block.name}")
 def test_a_page_shows_what_is_printed(block: Block, printed: dict[str, list[str]]) -> None:
     assert agrees(block.lines, printed[block.name]), difference(block, printed[block.name])
@@ -63,6 +64,25 @@ def test_trials_may_finish_in_another_order() -> None:
     assert agrees(lines, lines[::-1])
     assert agrees(lines, [lines[0], "fan trial 1 epoch 3 of 14: omega 5% (1/2)", lines[1]])
     assert agrees(lines, ["features of fan: 224 of 234 clips", *lines])
+
+
+def test_a_machine_type_may_have_more_members_elsewhere_but_not_none() -> None:
+    head, tail = "member  trial  in  omega [%]", "registering S1 to S4 as models"
+    fan, valve = (
+        f"{machine}  de35c8e8aca43d3f  db4be662  S1 S2 S3 S4  52.23" for machine in ("fan", "valve")
+    )
+    second = "fan  3e99c67684a0784e  2f9174f7  S3  50.01"
+    shown = [head, fan, valve, tail]
+    assert agrees(shown, [head, fan, second, valve, tail])
+    assert agrees([head, fan, second, valve, tail], shown)
+    assert not agrees(shown, [head, fan, second, tail])
+    assert not agrees(shown, [head, fan, valve, valve.replace("de35c8e8aca43d3f", "none"), tail])
+    assert not agrees(["fan  11.5"] * 2, ["fan  11.5"]), "rows of other tables count"
+
+
+def test_a_machine_of_one_cpu_or_with_a_gpu_plans_the_same() -> None:
+    shown = ["4 trials × 3 epochs = 0.003 hours on 2 workers", "memory"]
+    assert agrees(shown, ["4 trials × 3 epochs = 0.003 hours on 1 worker", "GPU memory 1.2 GiB", "memory"])
 
 
 def test_a_page_is_rewritten_between_its_marks() -> None:

@@ -26,6 +26,8 @@ from oddsound.training.detector import Detector, load_bundle
 from oddsound.training.trial import run_trial
 from oddsound.training.verdicts import NewClip, batches, verdicts
 
+pytestmark = pytest.mark.trained
+
 
 @pytest.fixture
 def bundle(trained: Path) -> Bundle:

@@ -22,6 +22,8 @@ from oddsound.training.schedule import build_optimiser
 from oddsound.training.segments import Segments
 from oddsound.training.trial import build_model
 
+pytestmark = pytest.mark.trained
+
 
 @dataclass
 class Seen:

@@ -15,6 +15,8 @@ from oddsound.training.footprint import Footprint, Workload, measure_footprint
 from oddsound.training.segments import Segments
 from oddsound.training.trial import run_trial
 
+pytestmark = pytest.mark.trained
+
 
 def test_seconds_of_an_epoch_and_of_a_trial_are_counted() -> None:
     """100 draws in batches of 8 of 2 s; 20 clips of 0.5 s an evaluation, 50 at the end."""

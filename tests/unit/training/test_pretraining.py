@@ -23,6 +23,8 @@ from oddsound.training.pretrain_bundle import PretrainBundle
 from oddsound.training.pretrain_config import PretrainConfig
 from oddsound.training.pretraining import evaluate, learning_rate, pretrain
 
+pytestmark = pytest.mark.trained
+
 SMALL: dict[str, Any] = {
     "corpus": "tiny",
     "features": {"n_mels": 64},

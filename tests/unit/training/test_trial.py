@@ -15,6 +15,8 @@ from oddsound.training.bundle import Bundle
 from oddsound.training.data import MachineData
 from oddsound.training.trial import run_trial
 
+pytestmark = pytest.mark.trained
+
 
 def test_a_whole_bundle(machine_data: MachineData, small_config: TrialConfig, tmp_path: Path) -> None:
     reports: list[dict[str, float]] = []
@@ -44,7 +46,8 @@ def test_scores_are_eq3_of_the_probabilities(
 ) -> None:
     table = run_trial(small_config, machine_data, silent, trials=tmp_path).scores()
     target = np.array([table.classes.index(section) for section in table.section])
-    np.testing.assert_allclose(table.score, score_from_probabilities(table.probabilities, target), rtol=1e-9, atol=1e-12)
+    expected = score_from_probabilities(table.probabilities, target)
+    np.testing.assert_allclose(table.score, expected, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("stopped", [1, 2])

@@ -20,6 +20,8 @@ from oddsound.training.data import MachineData
 from oddsound.training.epoch_scores import read_epoch_scores
 from oddsound.training.trial import _metrics, build_model, run_trial
 
+pytestmark = pytest.mark.trained
+
 
 def with_model(config: TrialConfig, **model: object) -> TrialConfig:
     return config.model_copy(update={"model": config.model.model_copy(update=model)})
