@@ -76,10 +76,13 @@ hypothesis.settings.load_profile("shared machine")
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` looks at the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whatever is made of the trained trials depends on their figures."""
+    """Whatever is made of the trained trials depends on their figures; some fixtures start servers."""
     for item in items:
-        if "trained" in getattr(item, "fixturenames", ()):
+        given = set(getattr(item, "fixturenames", ()))
+        if "trained" in given:
             item.add_marker(pytest.mark.trained)
+        if given & {"postgres", "object_store", "serve", "proxy"}:
+            item.add_marker(pytest.mark.server)
 
 
 @pytest.fixture(autouse=True, scope="session")

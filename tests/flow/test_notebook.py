@@ -11,6 +11,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from nbformat import NotebookNode
+from tests.command_line import oddsound
 from tests.flow.test_run import SETTINGS, arguments
 
 from oddsound.report.paper_figures import PAPER
@@ -26,7 +27,7 @@ def run(small_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("pandas")
     (folder / "tiny.yaml").write_text(SETTINGS)
     line = arguments(small_data, folder / "run", folder / "tiny.yaml")
-    ended = subprocess.run(line, capture_output=True, text=True, timeout=280)
+    ended = oddsound(*line)
     assert ended.returncode == 0, ended.stderr
     return folder / "run"
 

@@ -5,17 +5,16 @@ from __future__ import annotations
 import csv
 import io
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+from tests.command_line import oddsound, typed
 
 from oddsound.tracking.ranking import best_trials
 from oddsound.tracking.store import open_store
 
-ODDSOUND = Path(sys.executable).parent / "oddsound"
 SETTINGS = """
 model: {pretrained: none, width: 0.1, depth: 0.3, ae_hidden: 16}
 augment: {time_mask_frames: 3}
@@ -23,12 +22,6 @@ training: {epochs: 1, batch_size: 4}
 """
 
 pytestmark = pytest.mark.slow
-
-
-def oddsound(*line: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [str(part) for part in (ODDSOUND, *line)], capture_output=True, text=True, timeout=280
-    )
 
 
 def hum(path: Path, hertz: float, seconds: float, seed: int) -> None:
@@ -86,10 +79,10 @@ def test_from_wavs_to_scores(place: Path) -> None:
     (following,) = [line.split()[1:] for line in said if line.startswith("next ")]
     model, where = "models:/own.mill@champion", str(place / "run")
     assert following[:6] == ["oddsound", "predict", "--model", model, "--run", where]
-    assert oddsound(*following[1:6], place / "own" / "mill").returncode == 0
+    assert typed(*following[1:6], place / "own" / "mill").returncode == 0
     (prepared,) = (path for path in (place / "run" / "recordings").iterdir())
     check = ("submission", "check", place / "run" / "submission", "--data", prepared)
-    assert oddsound(*check).returncode == 0
+    assert typed(*check).returncode == 0
     store = open_store(None, place / "run" / "mlflow")
     (mill,) = best_trials(store, "own", "mill")
     (press,) = best_trials(store, "own", "press")
@@ -100,10 +93,10 @@ def test_from_wavs_to_scores(place: Path) -> None:
 
     clips = sorted((prepared / "press" / "source_test").glob("*.wav"))
     line = ("predict", "--model", "models:/own.press@champion", "--run", place / "run")
-    scored = oddsound(*line, *clips)
+    scored = typed(*line, *clips)
     assert scored.returncode == 0, scored.stderr
     assert len(scored.stdout.splitlines()) == 1 + len(clips)
-    as_recorded = oddsound(*line, place / "own" / "press" / "anomaly")
+    as_recorded = typed(*line, place / "own" / "press" / "anomaly")
     assert as_recorded.returncode == 0, as_recorded.stderr
     rows = list(csv.DictReader(io.StringIO(as_recorded.stdout)))
     known = [row["anomaly_score"] for row in csv.DictReader(io.StringIO(scored.stdout))]
@@ -113,13 +106,13 @@ def test_from_wavs_to_scores(place: Path) -> None:
 
 
 def test_check_and_prepare(place: Path) -> None:
-    refused = oddsound("data", "check", place / "own", "--resample")
+    refused = typed("data", "check", place / "own", "--resample")
     assert refused.returncode == 3 and "mill: 1 normal clip; two at least are needed" in refused.stderr
-    checked = oddsound("data", "check", place / "own", "--resample", "--clip-seconds", 1)
+    checked = typed("data", "check", place / "own", "--resample", "--clip-seconds", 1)
     assert checked.returncode == 0, checked.stderr
     assert "oddsound run" in checked.stderr and "--resample" in checked.stderr
-    made = oddsound("data", "prepare", place / "own", place / "mine", "--resample", "--clip-seconds", 1)
+    made = typed("data", "prepare", place / "own", place / "mine", "--resample", "--clip-seconds", 1)
     assert made.returncode == 0, made.stderr
-    assert oddsound("data", "check", place / "mine").returncode == 0
-    refused = oddsound("data", "check", place / "mine", "--resample")
+    assert typed("data", "check", place / "mine").returncode == 0
+    refused = typed("data", "check", place / "mine", "--resample")
     assert refused.returncode == 2 and "--resample: is for plain folders" in refused.stderr

@@ -7,12 +7,12 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import IO
 
 import pytest
+from tests.command_line import ODDSOUND, oddsound, typed
 
 from oddsound.ensemble.fusions import fuse
 from oddsound.search.record import read_record
@@ -22,7 +22,6 @@ from oddsound.tracking.ranking import best_trials
 from oddsound.tracking.store import Store, open_store
 from oddsound.training.bundle import Bundle, bundles, finished
 
-ODDSOUND = Path(sys.executable).parent / "oddsound"
 MACHINES = ("fan", "valve")
 SETTINGS = """
 model: {pretrained: none, width: 0.1, depth: 0.3, ae_hidden: 16}
@@ -42,12 +41,8 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def arguments(data: Path, out: Path, settings: Path, trials: int = 3, *more: str) -> list[str]:
-    line = [ODDSOUND, "run", data, "--out", out, "--config", settings, "--trials", trials, *more]
+    line = ["run", data, "--out", out, "--config", settings, "--trials", trials, *more]
     return [str(part) for part in line]
-
-
-def oddsound(*line: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([str(part) for part in line], capture_output=True, text=True, timeout=280)
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +50,7 @@ def run(small_data: Path, settings: Path, tmp_path_factory: pytest.TempPathFacto
     """A finished run of two machine types with three trials each. Its folder is given relatively."""
     folder = tmp_path_factory.mktemp("run")
     line = arguments(small_data, Path("out"), settings)
-    ended = subprocess.run(line, cwd=folder, capture_output=True, text=True, timeout=280)
+    ended = subprocess.run([ODDSOUND, *line], cwd=folder, capture_output=True, text=True, timeout=280)
     assert ended.returncode == 0, ended.stderr
     (folder / "stdout").write_text(ended.stdout)
     (folder / "stderr").write_text(ended.stderr)
@@ -98,7 +93,7 @@ def test_a_report_lies_beside_and_is_what_the_command_writes(run: Path) -> None:
     assert b"Report of out" in page and b"As submission/systems.json has them" in page
     assert b"<audio" in page and b"still running" not in page
     assert "report      " in (run.parent / "stderr").read_text()
-    again = oddsound(ODDSOUND, "report", run, "--out", run.parent / "again.html")
+    again = oddsound("report", run, "--out", run.parent / "again.html")
     assert again.returncode == 0, again.stderr
     assert (run.parent / "again.html").read_bytes() == page
 
@@ -151,13 +146,13 @@ def test_submission_is_of_the_evaluation_clips_and_passes_the_check(run: Path, s
     assert systems == [f"Lastname_INST_task2_{n}" for n in (1, 2, 3, 4)]
     csv = run / "submission" / "task2" / systems[0] / "anomaly_score_fan_section_03_source_test.csv"
     assert csv.read_text().startswith("section_03_source_test_0000.wav,")
-    checked = oddsound(ODDSOUND, "submission", "check", run / "submission", "--data", small_data)
+    checked = typed("submission", "check", run / "submission", "--data", small_data)
     assert checked.returncode == 0, checked.stderr
     csv_lines = csv.read_text().splitlines(keepends=True)
     broken = run.parent / "broken"
     shutil.copytree(run / "submission", broken, dirs_exist_ok=True)
     (broken / "task2" / systems[0] / csv.name).write_text("".join(csv_lines[:-1]))
-    refused = oddsound(ODDSOUND, "submission", "check", broken, "--data", small_data)
+    refused = typed("submission", "check", broken, "--data", small_data)
     assert refused.returncode == 3
     assert csv.name in refused.stdout + refused.stderr
 
@@ -251,7 +246,9 @@ def test_sigterm_is_taken_as_ctrl_c(small_data: Path, settings: Path, tmp_path: 
 
 def assert_stopped(line: list[str], stop: signal.Signals) -> None:
     """`line` is stopped after its first trial: exit 130, one line that says how to go on."""
-    with subprocess.Popen(line, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        [ODDSOUND, *line], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
         assert process.stderr is not None
         talk = until(process.stderr, "finished: omega")
         process.send_signal(stop)

@@ -11,7 +11,6 @@ import re
 import shutil
 import socket
 import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,13 +19,13 @@ import optuna
 import pytest
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
+from tests.command_line import oddsound
 
 from oddsound.chatter import NAME as LIBRARIES_LOG
 from oddsound.search.record import read_record
 from oddsound.tracking.store import Store, open_store
 from oddsound.training.bundle import bundles, finished
 
-ODDSOUND = Path(sys.executable).parent / "oddsound"
 MACHINES = ("fan", "valve")
 N = 3
 SETTINGS = """
@@ -37,10 +36,6 @@ training: {epochs: 1, batch_size: 8}
 """
 
 pytestmark = pytest.mark.slow
-
-
-def oddsound(*line: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([str(p) for p in (ODDSOUND, *line)], capture_output=True, text=True, timeout=280)
 
 
 @pytest.fixture(scope="module")

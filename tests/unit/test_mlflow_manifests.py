@@ -23,6 +23,8 @@ from oddsound.cli.serve import mlflow
 from oddsound.tracking.hosting import secrets
 from oddsound.tracking.hosting.setup import Setup, Wish, set_up
 
+pytestmark = pytest.mark.server
+
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "mlflow_server"
 COMPOSE = FOLDER / "compose.yaml"

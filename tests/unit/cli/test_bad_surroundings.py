@@ -12,6 +12,8 @@ from tests.archives import year_2021
 from oddsound.cli.main import main
 from oddsound.recordings.synth import synthesise
 
+pytestmark = pytest.mark.server
+
 
 def told(capsys: pytest.CaptureFixture[str], *line: object) -> tuple[int, str]:
     """The exit code, and the last line."""

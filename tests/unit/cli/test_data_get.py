@@ -21,6 +21,8 @@ from oddsound.errors import ArchiveError, ConfigError, DataError
 from oddsound.recordings.archives import get as get_module
 from oddsound.recordings.index import check_folder, index_folder
 
+pytestmark = pytest.mark.server
+
 ODDSOUND = [sys.executable, "-c", "from oddsound.cli.main import main; main()"]
 
 

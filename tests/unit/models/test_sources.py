@@ -25,6 +25,8 @@ from oddsound.models.pretrained import (
     timm_file,
 )
 
+pytestmark = pytest.mark.server
+
 TAG = "tf_efficientnet_b0.ns_jft_in1k"
 B0 = ModelConfig(backbone="tf_efficientnet_b0", pretrained=f"timm:{TAG}")
 

@@ -14,6 +14,8 @@ from oddsound.recordings.archives.listing import list_archives, machine_in, of_m
 from oddsound.recordings.archives.records import RECORDS
 from oddsound.recordings.archives.web import Patience, Web
 
+pytestmark = pytest.mark.server
+
 
 @pytest.fixture
 def server() -> Iterator[ArchiveServer]:

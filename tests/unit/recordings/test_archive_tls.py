@@ -18,6 +18,8 @@ from oddsound.recordings.archives.listing import list_archives
 from oddsound.recordings.archives.store import Store
 from oddsound.recordings.archives.web import Patience, Web
 
+pytestmark = pytest.mark.server
+
 KEY = "dev_data_fan.zip"
 
 

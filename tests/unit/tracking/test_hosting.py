@@ -15,6 +15,8 @@ from oddsound.errors import ConfigError, DataError, TrackingError
 from oddsound.tracking.hosting import address, databases, process, secrets
 from oddsound.tracking.hosting.setup import Setup, Wish, set_up
 
+pytestmark = pytest.mark.server
+
 SECRETS = {
     "MLFLOW_BACKEND_STORE_URI": "postgresql://lab:back%40end@db/mlflow",
     "ODDSOUND_ACCOUNTS_URI": "postgresql://lab:acc%25ounts@db/accounts",
