@@ -1,7 +1,7 @@
 """What a search costs beside its trials, with trials that take no time.
 
-    python benchmarks/overhead.py                    # trials per second and memory, then idle workers
-    python benchmarks/overhead.py --only idle        # seven machine types with trials of 2 s
+    python -m benchmarks.overhead                    # trials per second and memory, then idle workers
+    python -m benchmarks.overhead --only idle        # seven machine types with trials of 2 s
 
 The same 500 trials of one machine type by `run_search` with its writer, and by plain Ray Tune with
 OptunaSearch: with the stock MLflow callback and without any. Each in a process, a Ray and an sqlite store
@@ -13,13 +13,11 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import sqlite3
-import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from datetime import UTC, datetime
 from hashlib import sha256
 from importlib.metadata import version
@@ -28,17 +26,14 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+from benchmarks.idle_workers import idle
+from benchmarks.overhead_figures import Course, Figures, n_finished_runs, resident_mb
+from benchmarks.overhead_tables import ALONE, OURS, STOCK, TUNED, as_table, memory_table
 
 from oddsound.scoring.table import ScoreTable
 
-OURS, TUNED, STOCK, ALONE = (
-    "oddsound",
-    "Tune + MLflow's callback, actors reused, no other logger",
-    "Tune + MLflow's callback, as it comes",
-    "Tune alone, actors reused, no logger",
-)
 MACHINES = ("fan", "gearbox", "pump", "slider", "valve", "ToyCar", "ToyTrain")
-N_MARKS = 5
+_ROOT = Path(__file__).resolve().parents[1]
 _SEED = 0
 _DIGEST = "digest"
 _EMPTY_SAFETENSORS = (2).to_bytes(8, "little") + b"{}"
@@ -98,67 +93,6 @@ def report_omega(config: dict[str, Any]) -> None:
     from ray import tune
 
     tune.report({"omega": omega_of(config["loss.rho"])})
-
-
-# What is measured.
-
-
-@dataclass
-class Course:
-    """When the trials began and ended, and the driver's resident memory at some of them."""
-
-    n_trials: int
-    begun: float = 0.0
-    ended: float = 0.0
-    n_ended: int = 0
-    resident: dict[int, float] = field(default_factory=dict)
-    """MB by how many trials had ended."""
-
-    def begins(self) -> None:
-        self.begun = self.begun or time.time()
-
-    def ends(self) -> None:
-        self.ended, self.n_ended = time.time(), self.n_ended + 1
-        if self.n_ended in (1, *marks(self.n_trials)):
-            self.resident[self.n_ended] = resident_mb()
-
-
-@dataclass
-class Figures:
-    """One contender, once. Seconds are counted from before Ray's start."""
-
-    n_trials: int
-    per_second: float
-    """Trials, from the begin of the first to the end of the last."""
-    searched_s: float
-    tracked_s: float
-    """Until MLflow has everything."""
-    n_tracked: int
-    resident: dict[int, float]
-    resident_at_end: float
-
-
-def marks(n_trials: int) -> list[int]:
-    return [max(1, n_trials * k // N_MARKS) for k in range(1, N_MARKS + 1)]
-
-
-def resident_mb() -> float:
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) / 1024
-    raise SystemExit("no VmRSS in /proc/self/status: this benchmark wants Linux")
-
-
-def n_finished_runs(database: Path) -> int:
-    """Runs that ended well, without the parent run of a search."""
-    if not database.is_file():
-        return 0
-    query = (
-        "select count(*) from runs where status = 'FINISHED' and run_uuid not in "
-        "(select run_uuid from tags where key = 'oddsound.kind' and value = 'search')"
-    )
-    with sqlite3.connect(database) as connection:
-        return int(connection.execute(query).fetchone()[0])
 
 
 # The contenders.
@@ -287,69 +221,26 @@ CONTENDERS: dict[str, Callable[[Path, int], Figures]] = {
 _NO_LOGGERS = {TUNED, ALONE}
 
 
-# Workers that wait.
-
-
-@dataclass
-class Idle:
-    """What two or more workers did while several machine types were searched at once."""
-
-    n_trials: int
-    workers: int
-    idle: float
-    """The part of the workers' time, from the first trial's begin to the last one's end, in no trial."""
-    longest_gap_s: float
-    """Between two trials of one worker, as far as it can be told from their times alone."""
-    at_half_time: dict[str, int]
-    """By machine type, how many of its trials had ended by then."""
-
-
-def idle(trials: Path, machines: Sequence[str]) -> Idle:
-    """What the bundles of a search that has ended say of its workers."""
-    from oddsound.training.bundle import finished
-
-    spans = {
-        machine: [
-            (epoch["begin"], epoch["end"])
-            for bundle in finished(trials, machine)
-            for epoch in bundle.history()
-        ]
-        for machine in machines
-    }
-    every = sorted(span for of_one in spans.values() for span in of_one)
-    begin, end = every[0][0], max(last for _, last in every)
-    workers, half = os.cpu_count() or 1, (begin + end) / 2
-    return Idle(
-        len(every),
-        workers,
-        1 - sum(last - first for first, last in every) / (workers * (end - begin)),
-        max(gaps(every, workers), default=0.0),
-        {machine: sum(last <= half for _, last in of_one) for machine, of_one in spans.items()},
-    )
-
-
-def gaps(spans: Sequence[tuple[float, float]], workers: int) -> list[float]:
-    """A trial takes the place of the one that ended first."""
-    free: list[float] = []
-    found = []
-    for first, last in sorted(spans):
-        if len(free) == workers:
-            found.append(first - free.pop(0))
-        free = sorted([*free, last])
-    return found
-
-
 # One process after another.
 
 
 def measured(what: str, *arguments: object, quiet_loggers: bool = False) -> dict[str, Any]:
     """What this script says in a process of its own, with folders and a Ray of its own."""
     with TemporaryDirectory(prefix="oh", dir="/tmp") as folder:  # Ray's sockets want short paths
-        environment = os.environ | {"RAY_TMPDIR": folder}
+        environment = os.environ | {"RAY_TMPDIR": folder, "PYTHONPATH": str(_ROOT)}
         if quiet_loggers:
             environment["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"
         answer, said = Path(folder) / "figures.json", Path(folder) / "said"
-        line = [sys.executable, __file__, "--measure", what, *map(str, arguments), "--folder", folder]
+        line = [
+            sys.executable,
+            "-m",
+            "benchmarks.overhead",
+            "--measure",
+            what,
+            *map(str, arguments),
+            "--folder",
+            folder,
+        ]
         with said.open("wb") as stream:
             ended = subprocess.run(line, env=environment, stdout=stream, stderr=stream, cwd=folder)
         if ended.returncode or not answer.is_file():
@@ -374,59 +265,6 @@ def compare(contenders: Sequence[str], n_trials: int, repeat: int, n_stock: int)
             )
             said.append({"contender": name, "load": load, **one})
     return said
-
-
-def as_table(said: Sequence[dict[str, Any]]) -> list[str]:
-    """Medians and, in brackets, the least and the most."""
-    heads = ["", "trials", "trials/s", "search [s]", "MLflow has all [s]", "runs"]
-    heads += ["MB at 1/5", "MB at the end", "MB per 100 trials"]
-    lines = [row(heads), row(["---", *["---:"] * (len(heads) - 1)])]
-    for name in dict.fromkeys(one["contender"] for one in said):
-        of_one = [one for one in said if one["contender"] == name]
-        columns = [
-            spread([one["per_second"] for one in of_one], 1),
-            spread([one["searched_s"] for one in of_one], 0),
-            spread([one["tracked_s"] for one in of_one], 0) if of_one[0]["n_tracked"] else "",
-            "/".join(dict.fromkeys(str(one["n_tracked"]) for one in of_one)),
-            spread([at(one, 0) for one in of_one], 0),
-            spread([at(one, -1) for one in of_one], 0),
-            spread([growth(one) for one in of_one], 1),
-        ]
-        lines.append(row([name, str(of_one[0]["n_trials"]), *columns]))
-    return lines
-
-
-def memory_table(said: Sequence[dict[str, Any]]) -> list[str]:
-    """Medians of the resident memory on the way, in MB."""
-    full = [one for one in said if one["contender"] != STOCK]
-    ends = sorted({int(n) for one in full for n in one["resident"]})
-    lines = [row(["MB after", *map(str, ends)]), row(["---", *["---:"] * len(ends)])]
-    for name in dict.fromkeys(one["contender"] for one in full):
-        of_one = [one["resident"] for one in full if one["contender"] == name]
-        medians = [statistics.median([resident[str(n)] for resident in of_one]) for n in ends]
-        lines.append(row([name, *(f"{mb:.0f}" for mb in medians)]))
-    return lines
-
-
-def at(one: dict[str, Any], mark: int) -> float:
-    return one["resident"][str(marks(one["n_trials"])[mark])]
-
-
-def growth(one: dict[str, Any]) -> float:
-    """MB per 100 trials from the first fifth on."""
-    first, *_, last = marks(one["n_trials"])
-    return (at(one, -1) - at(one, 0)) / max(1, last - first) * 100
-
-
-def spread(values: Sequence[float], digits: int) -> str:
-    middle = f"{statistics.median(values):.{digits}f}"
-    if len(values) < 2:
-        return middle
-    return f"{middle} ({min(values):.{digits}f} to {max(values):.{digits}f})"
-
-
-def row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
 
 
 def talk(line: str) -> None:

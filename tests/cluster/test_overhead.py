@@ -6,7 +6,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
-from benchmarks.overhead import OURS, as_table, gaps, idle, marks, memory_table, search
+from benchmarks.idle_workers import gaps, idle
+from benchmarks.overhead import search
+from benchmarks.overhead_tables import OURS, as_table, marks, memory_table
 
 MACHINES = ["fan", "valve", "ToyCar"]
 
