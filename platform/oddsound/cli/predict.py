@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from oddsound.training.verdicts import MachineModel, NewClip, Verdict
 
 _BATCH = 16
-"""More are no faster on a CPU (docs/results/bench.md)."""
+"""As many clips are scored in parallel at most."""
 
 
 @click.command()
@@ -45,7 +45,7 @@ _BATCH = 16
     default=_BATCH,
     show_default=True,
     type=click.IntRange(1, 1024),
-    help="Clips held in memory at once; scores don't depend on it.",
+    help="Clips that are held in memory, and scored in parallel, at most. Changes no score.",
 )
 @click.option("--json", "as_json", is_flag=True, help="JSON, with the probabilities of the sections.")
 @click.option("--out", type=click.Path(path_type=Path), help="Write there, whole or not at all.")

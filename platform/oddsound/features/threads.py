@@ -10,6 +10,8 @@ from contextlib import contextmanager
 
 import torch
 
+_starting = threading.Lock()
+
 
 def n_workers() -> int:
     """The CPUs that this process may use."""
@@ -18,27 +20,26 @@ def n_workers() -> int:
 
 @contextmanager
 def single_threads(workers: int) -> Iterator[ThreadPoolExecutor]:
-    """A pool of `workers` threads that have one thread of torch's each."""
-    with _own_threads_kept(), ThreadPoolExecutor(workers, "features", torch.set_num_threads, (1,)) as pool:
+    """A pool of `workers` threads that have one thread of torch's each.
+
+    Every other thread of the process keeps its number of torch's threads, and new ones get the caller's.
+    """
+    with ThreadPoolExecutor(workers, "single", _have_one_thread) as pool:
+        with _starting:
+            before = torch.get_num_threads()
+            together = threading.Barrier(workers)  # each task waits, so each has a thread of its own
+            try:
+                list(pool.map(lambda _: together.wait(), range(workers)))
+            except BaseException:
+                together.abort()  # or the threads that have begun would wait for ever
+                raise
+            finally:
+                torch.set_num_threads(before)
         yield pool
 
 
-_using = 0
-_threads_before = 1
-_lock = threading.Lock()
-
-
-@contextmanager
-def _own_threads_kept() -> Iterator[None]:
-    """What a thread sets holds for MKL, and for later threads, everywhere: the last pool restores it."""
-    global _using, _threads_before
-    with _lock:
-        _threads_before = _threads_before if _using else torch.get_num_threads()
-        _using += 1
-    try:
-        yield
-    finally:
-        with _lock:
-            _using -= 1
-            if not _using:
-                torch.set_num_threads(_threads_before)
+def _have_one_thread() -> None:
+    """For the calling thread. A thread's first look takes the number that the process has, whatever was set
+    before; so it looks first, and what is set then stays."""
+    torch.get_num_threads()
+    torch.set_num_threads(1)

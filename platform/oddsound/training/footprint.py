@@ -29,7 +29,7 @@ from oddsound.training.epoch import Lesson, train_epoch
 from oddsound.training.inference import GPU_BATCH_FRAMES
 from oddsound.training.sampler import draw_epoch
 from oddsound.training.schedule import build_optimiser
-from oddsound.training.scores import score_clips
+from oddsound.training.scores import segment_outputs
 from oddsound.training.segments import Segments
 from oddsound.training.trial import build_model
 from oddsound.training.usage import forget_peaks, host_peak
@@ -181,13 +181,16 @@ def _step_seconds(model: JointModel, config: TrialConfig, lesson: _Endless, n_ba
 
 
 def _scoring_seconds(model: JointModel, config: TrialConfig, lesson: _Endless) -> float:
-    """By as many clips as a GPU is given at once; a first time that is quick only warms up."""
-    at_once = max(1, GPU_BATCH_FRAMES // (lesson.segments.n * lesson.segments.frames))
-    rows = lesson.data.labelled_rows[:at_once]
-    rows = rows if len(rows) else np.arange(len(lesson.data.clips))[:at_once]
+    """By as many clips as a GPU is given at once, and two at least for each thread; clips are taken again if
+    there are fewer. A first time that is quick only warms up."""
+    at_once = GPU_BATCH_FRAMES // (lesson.segments.n * lesson.segments.frames)
+    n = max(1, at_once, 2 * torch.get_num_threads())
+    clips = lesson.data.labelled_rows if len(lesson.data.labelled_rows) else np.arange(len(lesson.data.clips))
+    rows = np.resize(clips, n)
+    network = model.logits if model.classifies else model.errors
     for _ in range(2):
         began = time.perf_counter()
-        score_clips(model, config, lesson, rows)
+        segment_outputs(model, network, lesson, rows)
         seconds = time.perf_counter() - began
         if seconds > _QUICK_S:
             break

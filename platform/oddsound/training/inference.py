@@ -9,7 +9,8 @@ and the last one is filled up.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
+from contextlib import closing
 
 import numpy as np
 import torch
@@ -21,6 +22,8 @@ from oddsound.training.segments import Segments
 
 GPU_BATCH_FRAMES = 64 * 311
 """How many frames a GPU is given at once: 64 whole clips of 10 s."""
+CPU_CALL_FRAMES = 8 * 311
+"""How many frames of one clip's segments a CPU is given at once, or memory would grow with their overlap."""
 
 Float = NDArray[np.float64]
 Network = Callable[[Tensor], Tensor]
@@ -50,20 +53,28 @@ def outputs_by_clip(
         size = max(1, GPU_BATCH_FRAMES // (segments.n * segments.frames))
         parts = in_full_batches(network, load, n, segments, device, size)
     outputs: list[Float] = []
-    for part in parts:
-        alive()
-        outputs.append(part)
+    with closing(parts):  # what `alive` raises ends the threads before it goes on
+        for part in parts:
+            alive()
+            outputs.append(part)
     return np.concatenate(outputs)
 
 
 def _one_by_one(
     network: Network, load: Callable[[int], Tensor], n: int, segments: Segments
-) -> Iterator[Float]:
+) -> Generator[Float]:
+    at_once = max(1, CPU_CALL_FRAMES // segments.frames)
+
     def outputs(clip: int) -> Float:
         with torch.inference_mode():  # holds for the thread that enters it
-            return _by_clip(network(segments.unfold(load(clip).float()[None])), 1)
+            x = segments.unfold(load(clip).float()[None])
+            return _by_clip(torch.cat([network(part) for part in torch.split(x, at_once)]), 1)
 
-    with single_threads(min(torch.get_num_threads(), n)) as pool:
+    threads = torch.get_num_threads()
+    if threads == 1:  # this thread is as good as another, and oneDNN keeps the kernels that it has made
+        yield from map(outputs, range(n))
+        return
+    with single_threads(min(threads, n)) as pool:
         yield from pool.map(outputs, range(n))
 
 
@@ -75,7 +86,7 @@ def in_full_batches(
     segments: Segments,
     device: torch.device | str,
     size: int,
-) -> Iterator[Float]:
+) -> Generator[Float]:
     """Yield the outputs of `size` clips after the other; the last clip stands in for those that lack."""
     with single_threads(n_workers()) as pool:
         for start in range(0, n, size):

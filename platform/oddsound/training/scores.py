@@ -48,7 +48,7 @@ def score_clips(model: JointModel, config: TrialConfig, lesson: Lesson, rows: ND
 def _by_logits(
     model: JointModel, config: TrialConfig, lesson: Lesson, rows: NDArray[np.intp]
 ) -> tuple[Float, Float]:
-    return judged(config, _over_segments(model, model.logits, lesson, rows), lesson.classes.candidates[rows])
+    return judged(config, segment_outputs(model, model.logits, lesson, rows), lesson.classes.candidates[rows])
 
 
 def judged(config: TrialConfig, logits: Float, candidates: NDArray[np.bool_]) -> tuple[Float, Float]:
@@ -62,11 +62,11 @@ def judged(config: TrialConfig, logits: Float, candidates: NDArray[np.bool_]) ->
 def _by_errors(
     model: JointModel, config: TrialConfig, lesson: Lesson, rows: NDArray[np.intp]
 ) -> tuple[Float, Float]:
-    errors = _over_segments(model, model.errors, lesson, rows)
+    errors = segment_outputs(model, model.errors, lesson, rows)
     return errors.mean(axis=1), np.zeros((len(rows), 1, 0))
 
 
-def _over_segments(
+def segment_outputs(
     model: JointModel, network: Callable[[Tensor], Tensor], lesson: Lesson, rows: NDArray[np.intp]
 ) -> Float:
     """(rows, segments, …) of what `network` gives for each segment, the model in evaluation mode and

@@ -62,7 +62,7 @@ def test_the_scores_are_the_trials(predict, run: Path, trained: Path, small_data
 
 
 @pytest.mark.parametrize(("given", "sizes"), [([], [16, 4]), (["--batch-size", "7"], [7, 7, 6])])
-def test_networks_are_given_batches(
+def test_no_more_clips_are_held_than_asked_for(
     predict,
     bundle: Bundle,
     tmp_path: Path,
@@ -73,9 +73,9 @@ def test_networks_are_given_batches(
     seen: list[int] = []
     real = Detector._outputs
 
-    def outputs(detector: Detector, features: np.ndarray) -> np.ndarray:
-        seen.append(len(features))
-        return real(detector, features)
+    def outputs(detector: Detector, clips: list[object]) -> np.ndarray:
+        seen.append(len(clips))
+        return real(detector, clips)
 
     monkeypatch.setattr(Detector, "_outputs", outputs)
     wav(tmp_path / "00.wav")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -88,6 +89,34 @@ def test_outputs_do_not_depend_on_the_number_of_threads(kind: str, clips: Tensor
 
 
 @pytest.mark.trained
+def test_outputs_do_not_depend_on_what_other_threads_set(clips: Tensor, threads: None) -> None:
+    model, segments = network_of("joint")
+    torch.set_num_threads(2)
+
+    def load(i: int) -> Tensor:
+        other = threading.Thread(target=torch.set_num_threads, args=(3,))
+        other.start()
+        other.join()
+        return clips[i]
+
+    found = outputs_by_clip(model.logits, load, N, segments, "cpu")
+    torch.set_num_threads(1)
+    np.testing.assert_array_equal(found, outputs("joint", clips))
+
+
+def test_many_segments_of_a_clip_are_given_in_parts_of_one_size() -> None:
+    seen: list[int] = []
+
+    def network(x: Tensor) -> Tensor:
+        seen.append(len(x))
+        return x.mean(dim=(1, 2))
+
+    clip = torch.randn(4, 311)
+    found = outputs_by_clip(network, lambda i: clip, 2, Segments(64, 1, 248), "cpu")
+    assert seen == [38, 38, 38, 38, 38, 38, 20] * 2 and found.shape == (2, 248)
+
+
+@pytest.mark.trained
 def test_outputs_on_another_processor_lie_within_the_stated_tolerance(clips: Tensor, tmp_path: Path) -> None:
     here = {kind: outputs(kind, clips) for kind in KINDS}
     code = f"""
@@ -135,7 +164,7 @@ def test_each_clip_is_a_sign_of_life(clips: Tensor) -> None:
     assert len(lives) == N
 
 
-def test_whoever_asks_for_a_sign_of_life_can_end_it(clips: Tensor) -> None:
+def test_whoever_asks_for_a_sign_of_life_can_end_it(clips: Tensor, threads: None) -> None:
     loaded: list[int] = []
 
     def load(i: int) -> Tensor:
@@ -145,9 +174,14 @@ def test_whoever_asks_for_a_sign_of_life_can_end_it(clips: Tensor) -> None:
     def stop() -> None:
         raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
-        outputs_by_clip(lambda x: x, load, 100_000, Segments(FRAMES, 1, 1), "cpu", stop)
-    assert len(loaded) < 100_000
+    torch.set_num_threads(2)
+    whole = Segments(FRAMES, 1, 1)
+    with pytest.raises(KeyboardInterrupt) as ended:
+        outputs_by_clip(lambda x: x, load, 100_000, whole, "cpu", stop)
+    n = len(loaded)
+    assert n < 100_000 and ended.value.__traceback__ is not None
+    assert not [each for each in threading.enumerate() if each.name.startswith("single")]
+    assert len(loaded) == n, "nothing goes on beside whoever handles it"
 
 
 def test_what_loading_raises_is_raised(clips: Tensor) -> None:
