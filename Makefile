@@ -44,7 +44,7 @@ test: $(VENV)/installed-test check
 	$(PYTEST) tests/cluster
 	$(PYTEST) $(PARALLEL) --durations 20 --ignore tests/cluster
 	$(NO_AVX) $(PYTEST) $(PARALLEL) -m trained
-	$(AVX2) $(PYTEST) $(PARALLEL) -m trained
+	$(AVX2) $(PYTEST) $(PARALLEL) -m "trained and not slow"
 endif
 
 quick: $(VENV)/installed-test
