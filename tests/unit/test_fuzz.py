@@ -34,6 +34,8 @@ from oddsound.submission.authors import Authors
 from oddsound.submission.reading import read_package
 from oddsound.yaml_files import parse_yaml
 
+pytestmark = pytest.mark.long
+
 SECONDS = float(os.environ.get("FUZZ_SECONDS", "2"))
 EXAMPLES = 200
 """Of each round."""

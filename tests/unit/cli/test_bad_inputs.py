@@ -21,6 +21,8 @@ import soundfile
 from oddsound.cli.main import main
 from oddsound.recordings.synth import synthesise
 
+pytestmark = pytest.mark.long
+
 DATA, RUN = "recordings", "run"
 Line = list[object]
 

@@ -13,6 +13,8 @@ import pytest
 
 from oddsound.cli.main import _how_to_go_on
 
+pytestmark = pytest.mark.long
+
 ODDSOUND = Path(sys.executable).parent / "oddsound"
 GOES_ON = "oddsound: interrupted; the same command goes on from here"
 ANEW = "oddsound: interrupted; nothing was kept, the same command begins anew"

@@ -22,6 +22,8 @@ from oddsound.errors import ConfigError
 from oddsound.search.space import spaces_folder
 from oddsound.yaml_files import parse_yaml, read_mapping
 
+pytestmark = pytest.mark.long
+
 
 def written(folder: Path, text: str) -> Path:
     path = folder / "run.yaml"

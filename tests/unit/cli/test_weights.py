@@ -13,6 +13,8 @@ from oddsound.models.pretrained import IMAGENET_SHA256, backbone_bytes, sha256_o
 from oddsound.search.space import SearchSpace, load_space, read_space, spaces_folder
 from oddsound.tracking.store import Store, open_store
 
+pytestmark = pytest.mark.long
+
 NARROW = {"width": 0.1, "depth": 0.3}
 
 

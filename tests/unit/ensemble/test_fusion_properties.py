@@ -61,6 +61,7 @@ def test_permuting_the_clips_permutes_the_scores(of: list[int], seed: int, ties:
         permuted_the_same(name, tables, order)
 
 
+@pytest.mark.long
 @few
 @given(seeds, numbers, st.booleans())
 def test_permuting_the_clips_permutes_what_is_learned_of_labels(of: list[int], seed: int, ties: bool) -> None:
@@ -171,6 +172,7 @@ def test_probabilities_sum_to_one(of: list[int]) -> None:
         np.testing.assert_allclose(fuse(name, members(of)).probabilities.sum(axis=2), 1, atol=1e-12)
 
 
+@pytest.mark.long
 @few
 @given(seeds)
 def test_what_labels_teach(of: list[int]) -> None:

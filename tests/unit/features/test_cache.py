@@ -158,6 +158,7 @@ def test_nothing_half_built_stays(clips: tuple[Clip, ...], tmp_path: Path) -> No
     assert [p for p in (tmp_path / "cache").iterdir() if p.suffix != ".lock"] == []
 
 
+@pytest.mark.long
 def test_processes_that_ask_at_once_share_one(clips: tuple[Clip, ...], tmp_path: Path) -> None:
     context = multiprocessing.get_context("spawn")
     workers = [context.Process(target=build_cache, args=(clips, "d", PLAIN, tmp_path)) for _ in range(2)]

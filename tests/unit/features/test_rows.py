@@ -15,6 +15,8 @@ from oddsound.errors import CacheError, RecordingError
 from oddsound.features import rows
 from oddsound.features.rows import finished, write_rows
 
+pytestmark = pytest.mark.long
+
 SHAPE = (40, 4, 9)
 
 

@@ -12,6 +12,8 @@ from oddsound.models.autoencoder import Autoencoder
 from oddsound.models.backbones import BACKBONES, activation_of, build_backbone
 from oddsound.models.pooling import build_pool
 
+pytestmark = pytest.mark.long
+
 
 def config_of(**settings: object) -> ModelConfig:
     return ModelConfig.model_validate(settings)

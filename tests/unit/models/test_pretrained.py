@@ -22,6 +22,8 @@ from oddsound.models.pretrained import (
     load_pretrained,
 )
 
+pytestmark = pytest.mark.long
+
 NOISE = torch.randn(2, 1, 64, 45, generator=torch.Generator().manual_seed(0))
 RGB = NOISE.expand(-1, 3, -1, -1)
 N_LITE0, N_B0 = 294, 358

@@ -19,6 +19,8 @@ from oddsound.models.backbones import build_backbone
 from oddsound.models.initialise import keras_initialise
 from oddsound.models.pretrained import backbone_bytes, check_imagenet, imagenet_file, load_pretrained
 
+pytestmark = pytest.mark.long
+
 SMALL = {"width": 0.1, "depth": 0.3}
 
 

@@ -22,6 +22,8 @@ from oddsound.recordings.synth import ALL_SEVEN, synthesise
 from oddsound.recordings.synth.folder import MARKER
 from oddsound.recordings.synth.render import render
 
+pytestmark = pytest.mark.long
+
 SMALL = {"seconds": 0.5, "n_train_source": 3, "n_train_target": 1, "n_test": 2, "machines": ["fan", "valve"]}
 
 

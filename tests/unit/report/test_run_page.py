@@ -31,6 +31,8 @@ from oddsound.report.run_page import Asked, run_page, write_report
 from oddsound.search.record import read_record
 from oddsound.training.bundle import Stop
 
+pytestmark = pytest.mark.long
+
 COMMAND = "oddsound search data --out RUN"
 
 

@@ -28,6 +28,7 @@ def scikit_learns(label: NDArray[np.int_], score: NDArray[np.float64]) -> list[f
     return [roc_auc_score(label, score), roc_auc_score(label, score, max_fpr=0.1)]
 
 
+@pytest.mark.long
 @settings(max_examples=300)
 @given(cells_of_ties)
 def test_equal_to_scikit_learns_with_ties_and_repeated_clips(cell: tuple[int, int, int, int]) -> None:
@@ -43,6 +44,7 @@ def test_equal_to_scikit_learns_with_ties_and_repeated_clips(cell: tuple[int, in
         assert row == pytest.approx(expected, abs=EXACT)
 
 
+@pytest.mark.long
 @settings(max_examples=200)
 @given(cells_of_ties)
 def test_score_vectors_each_sorted_on_its_own(cell: tuple[int, int, int, int]) -> None:

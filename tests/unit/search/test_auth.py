@@ -15,6 +15,8 @@ import pytest
 from oddsound.errors import ConfigError
 from oddsound.search.auth import prepare_authentication, refuse_open_cluster
 
+pytestmark = pytest.mark.long
+
 HEAD = "10.1.2.3:6379"
 RAY = Path(sys.executable).parent / "ray"
 

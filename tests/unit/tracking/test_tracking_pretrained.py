@@ -24,6 +24,8 @@ from oddsound.training.bundle import bundles
 from oddsound.training.pretrain_bundle import PretrainBundle, PretrainResult
 from oddsound.training.pretrain_config import PretrainConfig
 
+pytestmark = pytest.mark.long
+
 NAME = "esc10.pretrained.efficientnet_b0"
 DIGEST = "c" * 64
 

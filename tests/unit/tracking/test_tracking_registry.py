@@ -23,6 +23,8 @@ from oddsound.tracking.store import Store
 from oddsound.tracking.sync import sync
 from oddsound.training.bundle import bundles
 
+pytestmark = pytest.mark.long
+
 OMEGAS = [0.61, 0.75, 0.58, 0.75, 0.70, 0.66, 0.64]
 
 

@@ -26,6 +26,8 @@ from oddsound.tracking.store import Store, open_store
 from oddsound.tracking.sync import SyncReport, sync
 from oddsound.training.bundle import Bundle, bundles
 
+pytestmark = pytest.mark.long
+
 SEARCH = Search("s1", "demo")
 
 

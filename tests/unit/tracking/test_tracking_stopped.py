@@ -26,6 +26,8 @@ from oddsound.tracking.writer import Writer
 from oddsound.training.bundle import bundles
 from oddsound.training.early_stops import Asha
 
+pytestmark = pytest.mark.long
+
 SEARCH = Search("s1", "demo", asha={"fan": Asha(2, 2)})
 
 

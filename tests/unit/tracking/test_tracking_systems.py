@@ -21,6 +21,8 @@ from oddsound.tracking.systems import (
     system_metrics,
 )
 
+pytestmark = pytest.mark.long
+
 
 def part(omega: float | None, n_members: int = 2, fused: float | None = None) -> SystemPart:
     members = [SystemMember(f"{n}" * 16, 0.9 - n / 10, f"{n}" * 64) for n in range(n_members)]

@@ -19,6 +19,8 @@ from oddsound.tracking.sync import sync
 from oddsound.tracking.warm_start import best_of_search, config_of, find_search
 from oddsound.training.bundle import Bundle, bundles
 
+pytestmark = pytest.mark.long
+
 
 def send(store: Store, trials: Path, search: str, dataset: str, *machines: str) -> None:
     sync(store, Search(search, dataset), {m: bundles(trials, m) for m in machines})

@@ -177,9 +177,9 @@ def test_whoever_asks_for_a_sign_of_life_can_end_it(clips: Tensor, threads: None
     torch.set_num_threads(2)
     whole = Segments(FRAMES, 1, 1)
     with pytest.raises(KeyboardInterrupt) as ended:
-        outputs_by_clip(lambda x: x, load, 100_000, whole, "cpu", stop)
+        outputs_by_clip(lambda x: x, load, 2_000, whole, "cpu", stop)
     n = len(loaded)
-    assert n < 100_000 and ended.value.__traceback__ is not None
+    assert n < 2_000 and ended.value.__traceback__ is not None
     assert not [each for each in threading.enumerate() if each.name.startswith("single")]
     assert len(loaded) == n, "nothing goes on beside whoever handles it"
 
