@@ -37,7 +37,7 @@ class Lesson:
     classes: Classes
     segments: Segments
     alive: Callable[[], None] = lambda: None
-    """Called for each clip that is scored, on a GPU for each batch of them."""
+    """Called for each clip or batch of clips that is scored."""
     device: str = field(default_factory=exact_device)
 
     @cached_property

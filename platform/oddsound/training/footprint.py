@@ -26,10 +26,10 @@ from oddsound.training.checkpoint import seed_epoch
 from oddsound.training.classes import classes_of
 from oddsound.training.data import MachineData
 from oddsound.training.epoch import Lesson, train_epoch
-from oddsound.training.inference import GPU_BATCH_FRAMES
+from oddsound.training.inference import batch_clips
 from oddsound.training.sampler import draw_epoch
 from oddsound.training.schedule import build_optimiser
-from oddsound.training.scores import segment_outputs
+from oddsound.training.scores import score_clips
 from oddsound.training.segments import Segments
 from oddsound.training.trial import build_model
 from oddsound.training.usage import forget_peaks, host_peak
@@ -181,16 +181,13 @@ def _step_seconds(model: JointModel, config: TrialConfig, lesson: _Endless, n_ba
 
 
 def _scoring_seconds(model: JointModel, config: TrialConfig, lesson: _Endless) -> float:
-    """By as many clips as a GPU is given at once, and two at least for each thread; clips are taken again if
-    there are fewer. A first time that is quick only warms up."""
-    at_once = GPU_BATCH_FRAMES // (lesson.segments.n * lesson.segments.frames)
-    n = max(1, at_once, 2 * torch.get_num_threads())
-    clips = lesson.data.labelled_rows if len(lesson.data.labelled_rows) else np.arange(len(lesson.data.clips))
-    rows = np.resize(clips, n)
-    network = model.logits if model.classifies else model.errors
+    """By a batch as an epoch's evaluation has them; a first time that is quick only warms up."""
+    at_once = batch_clips(lesson.segments)
+    rows = lesson.data.labelled_rows[:at_once]
+    rows = rows if len(rows) else np.arange(len(lesson.data.clips))[:at_once]
     for _ in range(2):
         began = time.perf_counter()
-        segment_outputs(model, network, lesson, rows)
+        score_clips(model, config, lesson, rows, in_batches=True)
         seconds = time.perf_counter() - began
         if seconds > _QUICK_S:
             break

@@ -20,8 +20,8 @@ from torch import Tensor
 from oddsound.features.threads import n_workers, single_threads
 from oddsound.training.segments import Segments
 
-GPU_BATCH_FRAMES = 64 * 311
-"""How many frames a GPU is given at once: 64 whole clips of 10 s."""
+BATCH_FRAMES = 64 * 311
+"""How many frames a batch has: 64 whole clips of 10 s."""
 CPU_CALL_FRAMES = 8 * 311
 """How many frames of one clip's segments a CPU is given at once, or memory would grow with their overlap."""
 
@@ -50,8 +50,7 @@ def outputs_by_clip(
     if torch.device(device).type == "cpu":
         parts = _one_by_one(network, load, n, segments)
     else:
-        size = max(1, GPU_BATCH_FRAMES // (segments.n * segments.frames))
-        parts = in_full_batches(network, load, n, segments, device, size)
+        parts = in_full_batches(network, load, n, segments, device, batch_clips(segments))
     outputs: list[Float] = []
     with closing(parts):  # what `alive` raises ends the threads before it goes on
         for part in parts:
@@ -93,6 +92,33 @@ def in_full_batches(
             numbers = [min(start + i, n - 1) for i in range(size)]
             x = torch.stack(list(pool.map(load, numbers))).float().to(device)
             yield _by_clip(network(segments.unfold(x)), size)[: n - start]
+
+
+@torch.inference_mode()
+def outputs_in_batches(
+    network: Network,
+    load: Callable[[int], Tensor],
+    n: int,
+    segments: Segments,
+    device: torch.device | str,
+    alive: Callable[[], None] = lambda: None,
+) -> Float:
+    """Return what `outputs_by_clip` returns but for rounding, for small networks several times as fast.
+
+    For figures on the way, an epoch's omega for instance; never for a score that anybody keeps.
+    """
+    size, outputs = batch_clips(segments), list[Float]()
+    for start in range(0, n, size):
+        alive()
+        numbers = range(start, min(start + size, n))
+        x = torch.stack([load(i) for i in numbers]).float().to(device)
+        outputs.append(_by_clip(network(segments.unfold(x)), len(numbers)))
+    return np.concatenate(outputs)
+
+
+def batch_clips(segments: Segments) -> int:
+    """How many clips a batch has."""
+    return max(1, BATCH_FRAMES // (segments.n * segments.frames))
 
 
 def _by_clip(outputs: Tensor, n: int) -> Float:

@@ -17,18 +17,31 @@ from oddsound.scoring.table import ScoreTable
 from oddsound.scoring.years import rules_of
 from oddsound.training.data import LABELS
 from oddsound.training.epoch import Lesson
-from oddsound.training.inference import outputs_by_clip
+from oddsound.training.inference import outputs_by_clip, outputs_in_batches
 
 Float = NDArray[np.float64]
 
 
-def score_clips(model: JointModel, config: TrialConfig, lesson: Lesson, rows: NDArray[np.intp]) -> ScoreTable:
+def score_clips(
+    model: JointModel,
+    config: TrialConfig,
+    lesson: Lesson,
+    rows: NDArray[np.intp],
+    *,
+    in_batches: bool = False,
+) -> ScoreTable:
     """The table of the clips at `rows`, scored over all their segments.
 
-    A network with logits scores by eq. 3; an autoencoder by its mean squared error. Raises TrialError
-    where the network gives something that isn't a number.
+    A network with logits scores by eq. 3; an autoencoder by its mean squared error. `in_batches` is faster,
+    and its last bits depend on which clips are scored together: for figures of an epoch. Raises TrialError
+    if the network gives something that isn't a number.
     """
-    score, probabilities = (_by_logits if model.classifies else _by_errors)(model, config, lesson, rows)
+    network = model.logits if model.classifies else model.errors
+    outputs = _segment_outputs(model, network, lesson, rows, in_batches=in_batches)
+    if model.classifies:
+        score, probabilities = judged(config, outputs, lesson.classes.candidates[rows])
+    else:
+        score, probabilities = outputs.mean(axis=1), np.zeros((len(rows), 1, 0))
     data = lesson.data
     clips = [data.clips[row] for row in rows]
     return ScoreTable(
@@ -45,12 +58,6 @@ def score_clips(model: JointModel, config: TrialConfig, lesson: Lesson, rows: ND
     )
 
 
-def _by_logits(
-    model: JointModel, config: TrialConfig, lesson: Lesson, rows: NDArray[np.intp]
-) -> tuple[Float, Float]:
-    return judged(config, segment_outputs(model, model.logits, lesson, rows), lesson.classes.candidates[rows])
-
-
 def judged(config: TrialConfig, logits: Float, candidates: NDArray[np.bool_]) -> tuple[Float, Float]:
     """Scores (n,) and softmax (n, segments, classes) of logits of that shape; candidates: (n, classes)."""
     probabilities = softmax(logits)
@@ -59,21 +66,19 @@ def judged(config: TrialConfig, logits: Float, candidates: NDArray[np.bool_]) ->
     return anomaly_score(logits, candidates), probabilities
 
 
-def _by_errors(
-    model: JointModel, config: TrialConfig, lesson: Lesson, rows: NDArray[np.intp]
-) -> tuple[Float, Float]:
-    errors = segment_outputs(model, model.errors, lesson, rows)
-    return errors.mean(axis=1), np.zeros((len(rows), 1, 0))
-
-
-def segment_outputs(
-    model: JointModel, network: Callable[[Tensor], Tensor], lesson: Lesson, rows: NDArray[np.intp]
+def _segment_outputs(
+    model: JointModel,
+    network: Callable[[Tensor], Tensor],
+    lesson: Lesson,
+    rows: NDArray[np.intp],
+    *,
+    in_batches: bool = False,
 ) -> Float:
     """(rows, segments, …) of what `network` gives for each segment, the model in evaluation mode and
     left as it was."""
     was_training = model.training
     model.eval()
-    outputs = outputs_by_clip(
+    outputs = (outputs_in_batches if in_batches else outputs_by_clip)(
         network, lambda i: lesson.features[rows[i]], len(rows), lesson.segments, lesson.device, lesson.alive
     )
     model.train(was_training)

@@ -183,7 +183,7 @@ def _train_one(config: TrialConfig, lesson: Lesson, state: _State, epoch: int, a
     entry = train_epoch(model, state.optimiser, config, lesson, epoch, alive)
     alive()
     if epoch == config.training.epochs or epoch % config.training.evaluate_every == 0:
-        table = score_clips(model, config, lesson, lesson.data.labelled_rows)
+        table = score_clips(model, config, lesson, lesson.data.labelled_rows, in_batches=True)
         entry["omega"] = metrics_dict(cells(table))["omega"]
         if config.training.selection == "best_dev_omega":
             progress.by_epoch[epoch] = torch.from_numpy(table.score.astype(np.float32))

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from oddsound.config import FeatureConfig, ModelConfig
 from oddsound.models.joint import JointModel
-from oddsound.training.inference import in_full_batches, outputs_by_clip
+from oddsound.training.inference import in_full_batches, outputs_by_clip, outputs_in_batches
 from oddsound.training.segments import Segments
 
 BANDS, FRAMES, N = 128, 40, 23
@@ -153,6 +153,20 @@ def test_batches_on_a_gpu_have_one_shape_and_the_last_is_filled(size: int, clips
     by_clip = np.concatenate(parts)
     expected = clips.unfold(2, 8, 8).mean(dim=(1, 3)).double().numpy()
     np.testing.assert_allclose(by_clip[:, :, 1], expected, rtol=1e-5)
+
+
+@pytest.mark.trained
+@pytest.mark.parametrize("kind", KINDS)
+def test_batches_give_the_same_but_for_rounding(kind: str, clips: Tensor) -> None:
+    model, segments = network_of(kind)
+    network, lives = model.logits if model.classifies else model.errors, list[int]()
+    many = torch.cat([clips] * 6)
+    found = outputs_in_batches(
+        network, lambda i: many[i], len(many), segments, "cpu", lambda: lives.append(1)
+    )
+    alone = np.concatenate([outputs(kind, clips)] * 6)
+    assert lives and found.shape == alone.shape
+    np.testing.assert_allclose(found, alone, rtol=0, atol=PROCESSOR_TOLERANCE * np.abs(alone).max())
 
 
 def test_each_clip_is_a_sign_of_life(clips: Tensor) -> None:
