@@ -6,7 +6,7 @@
 # and for those who change it:
 #
 #   make test ONLY=scoring   the tests of one room (tests/unit/scoring), or of one folder or file
-#   make quick     the tests that need no Ray, no server, no training and no seconds: two minutes at most
+#   make quick     the tests that need no Ray, no server, no training and no seconds
 #   make docs      the documentation's site, into docs/_site
 #   make sessions  the terminal sessions of the README and the pages, by running them
 #   make notebook  docs/notebook/run_in_pandas.ipynb by executing it on RUN (demo_run)
